@@ -1,0 +1,189 @@
+"""The verbs in Python: thin, each one lazy about what it imports, each returning what the command line shows.
+
+`compile` returns a CompileResult, `load` a callable, the others a document: a dict of plain values, the same that the
+verb prints with --json.  Errors are those of edgec.errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgec.errors import UsageError
+from edgec.options import make_options
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgec.compiler import CompileResult
+
+    Array = np.ndarray[Any, Any]
+    Samples = str | Path | Mapping[str, Array] | Sequence[Array]
+
+
+# Options of the contract that this version reads but cannot act on: the only value they may have.
+_UNBUILT = {"backend": "c", "input": "tensor", "tune": False, "calib": None}
+
+
+def compile(model: str | Path, out: str | Path | None = None, **options: Any) -> CompileResult:
+    """Compile an ONNX model to a C library in folder `out` (default build/NAME).
+
+    options: as on the command line with `_` for `-`: target (required), name, calib, ram="320K", flash, optimize,
+    input, io, backend, batch, tune, keep_input, keep_constant_channels, dump_stages.
+    """
+    if options.get("target") is None:
+        raise UsageError("no target given", "add --target T (target=... in Python); edgec targets lists them")
+    stated = make_options(options)
+    for option, value in _UNBUILT.items():
+        if getattr(stated, option) not in (value, None):
+            raise UsageError(f"option {option} can only be {value!r} in this version", "leave the option out")
+    from edgec.compiler import compile_model
+
+    path = Path(model)
+    return compile_model(path, stated, Path(out) if out is not None else Path("build") / (stated.name or path.stem))
+
+
+def describe(result: CompileResult) -> dict[str, Any]:
+    """A compilation as a document: edgec.json's content, the folder and the compiler's summary."""
+    return {"dir": str(result.dir), **result.manifest, "summary": dict(result.summary)}
+
+
+def analyze(model: str | Path, target: str | None = None, **options: Any) -> dict[str, Any]:
+    """What is in a model: operators, MACs, parameters, peak RAM, what is unsupported where, which boards it fits."""
+    from edgec.compiler import analyze as analyze_model
+
+    stated = make_options(options if target is None else {**options, "target": target})
+    return {"model": str(model), "target": target, **analyze_model(Path(model), target, stated)}
+
+
+def build(folder: str | Path) -> dict[str, Any]:
+    """Build a compiled package: firmware for its board (for a CPU the emulated one), a shared library for the host."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    target = manifest["target"]
+    board = target.get("board")
+    document = {"dir": str(folder), "name": manifest["name"], "target": target["name"], "board": board}
+    if board is None:
+        from edgec.toolchain.host import build_shared
+
+        return {**document, "artifacts": {"library": str(build_shared(folder))}}
+    from edgec.target import load_target
+    from edgec.toolchain.firmware import build_firmware
+
+    image = build_firmware([folder], load_target(target["name"]), folder / "build")
+    artifacts = {kind: str(getattr(image, kind)) for kind in ("elf", "bin", "hex", "map")}
+    return {**document, "toolchain": image.toolchain, "artifacts": artifacts, "sizes": asdict(image.sizes)}
+
+
+def verify(folder: str | Path, inputs: Samples | None = None, on: str = "host", layers: bool = False) -> dict[str, Any]:
+    """Run the compiled code and compare it with the reference and with onnxruntime.  `ok` says whether it agrees.
+
+    inputs: DATA.npz or arrays by input name, samples along the first axis; without, random ones.
+    on: host | emulator | URL.
+    """
+    folder = Path(folder)
+    samples = read_samples(read_manifest(folder), inputs)
+    from edgec.verify.check import verify as check
+
+    return {"dir": str(folder), "on": on, **check(folder, samples, on, layers)}
+
+
+def bench(
+    folder: str | Path,
+    *,
+    port: str | None = None,
+    emulate: bool = False,
+    runs: int = 10,
+    inputs: Samples | None = None,
+) -> dict[str, Any]:
+    """What one inference costs: exact instruction counts from the emulator, or times from a board at `port`."""
+    if emulate == (port is not None):
+        raise UsageError("bench needs one of --emulate and --port URL", "without a board: edgec bench DIR --emulate")
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    samples = read_samples(manifest, inputs)
+    if port is not None:
+        from edgec.harness.bench import bench as bench_on_board
+
+        measured: dict[str, Any] = bench_on_board(folder, port, runs, samples)
+        return measured
+    from edgec.emulate.run import measure
+    from edgec.target import load_target
+
+    counted: dict[str, Any] = measure(folder, load_target(manifest["target"]["name"]), samples)
+    return counted
+
+
+def load(folder: str | Path) -> Callable[..., list[Array]]:
+    """A package built for the host as a callable: numpy arrays in (in order or by name), a list of numpy arrays out."""
+    read_manifest(Path(folder))
+    from edgec.verify.load import load as load_library
+
+    library: Callable[..., list[Array]] = load_library(Path(folder))
+    return library
+
+
+def report(folder: str | Path, against: str | Path | None = None) -> dict[str, Any]:
+    """A compiled package as a document; with `against` the two side by side under `this` and `other`."""
+    this = {"dir": str(folder), **read_manifest(folder)}
+    if against is None:
+        return this
+    return {"this": this, "other": {"dir": str(against), **read_manifest(against)}}
+
+
+def targets() -> dict[str, Any]:
+    """Everything that can be compiled for."""
+    from edgec.target import list_targets, load_target
+
+    rows = [
+        {
+            "name": target.name,
+            "kind": target.kind,
+            "cpu": target.cpu,
+            "board": target.board,
+            "ram": target.ram_bytes or None,
+            "flash": target.flash_bytes or None,
+            "emulated": target.qemu is not None,
+            "about": target.description,
+        }
+        for target in map(load_target, list_targets())
+    ]
+    return {"targets": sorted(rows, key=lambda row: (row["kind"] != "board", row["kind"] != "cpu", row["name"]))}
+
+
+def ops() -> dict[str, Any]:
+    """The ONNX operators edgec compiles, with the step each becomes."""
+    from edgec.ops.registry import by_onnx
+
+    rows = [{"onnx": onnx, "step": op.name} for onnx, op in sorted(by_onnx().items())]
+    return {"operators": rows}
+
+
+def doctor() -> dict[str, Any]:
+    """Tools and packages: what is there, and how to get the rest."""
+    from edgec.report.doctor import examine
+
+    return examine()
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """edgec.json of a package folder.  Raises UsageError when it is not one, or is damaged."""
+    from edgec.toolchain.package import load_package
+
+    return load_package(Path(folder)).manifest
+
+
+def read_samples(manifest: Mapping[str, Any], inputs: Samples | None) -> dict[str, Array] | None:
+    """Samples from a file, from arrays by name, or from arrays in the order of the model's inputs."""
+    if inputs is None:
+        return None
+    from edgec.harness.samples import check_samples, load_samples
+
+    entries = manifest["inputs"]
+    if isinstance(inputs, (str, Path)):
+        return load_samples(Path(inputs), entries)
+    if not isinstance(inputs, Mapping):
+        inputs = {entry["name"]: array for entry, array in zip(entries, inputs, strict=False)}
+    return check_samples(inputs, entries)

@@ -1,0 +1,61 @@
+"""`edgec compile MODEL.onnx --target T -o DIR`: the package folder with the C library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from edgec.cli.output import JsonFlag, note, show, working
+from edgec.options import PROJECT_FILE, read_project
+
+
+def compile_command(
+    model: Annotated[Path, Argument(metavar="MODEL.onnx", help="The trained model, float or quantized.")],
+    target: Annotated[str | None, Option("--target", "-t", metavar="T", help="What for: see edgec targets.")] = None,
+    out: Annotated[Path | None, Option("--out", "-o", metavar="DIR", help="Folder to write [build/NAME].")] = None,
+    name: Annotated[str | None, Option(metavar="N", help="Prefix of all C names [from the file name].")] = None,
+    calib: Annotated[Path | None, Option(metavar="DATA.npz", help="Samples that quantize a float model.")] = None,
+    ram: Annotated[str | None, Option(metavar="SIZE", help="RAM the model may use: 320K, 1M, 327680.")] = None,
+    flash: Annotated[str | None, Option(metavar="SIZE", help="Flash the model may use.")] = None,
+    optimize: Annotated[str | None, Option(metavar="FOR", help="balanced, speed, ram or flash [balanced].")] = None,
+    input_: Annotated[str | None, Option("--input", metavar="KIND", help="tensor, or rows pushed singly.")] = None,
+    io: Annotated[str | None, Option(metavar="KIND", help="model, or quantized: no float at the borders.")] = None,
+    backend: Annotated[str | None, Option(metavar="B", help="c or tvm [c].")] = None,
+    batch: Annotated[int | None, Option(metavar="N", help="Pins a symbolic first dimension [1].")] = None,
+    tune: Annotated[bool, Option("--tune", help="Choose kernels by measuring.")] = False,
+    keep_input: Annotated[bool, Option("--keep-input", help="Never overwrite the input buffer.")] = False,
+    keep_constant_channels: Annotated[
+        bool, Option("--keep-constant-channels", help="Keep channels that are provably constant.")
+    ] = False,
+    dump_stages: Annotated[Path | None, Option(metavar="DIR", help="Write the model after every pass.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compile a model to a C library for a target."""
+    from edgec import api
+    from edgec.report import text
+
+    options = read_project(Path())
+    if options:
+        note(f"options from {PROJECT_FILE}: {', '.join(sorted(options))}")
+    stated = {
+        "target": target,
+        "name": name,
+        "calib": calib,
+        "ram": ram,
+        "flash": flash,
+        "optimize": optimize,
+        "input": input_,
+        "io": io,
+        "backend": backend,
+        "batch": batch,
+        "tune": tune or None,
+        "keep_input": keep_input or None,
+        "keep_constant_channels": keep_constant_channels or None,
+        "dump_stages": dump_stages,
+    }
+    options |= {option: value for option, value in stated.items() if value is not None}
+    with working(f"compiling {model.name}"):
+        result = api.compile(model, out, **options)
+    show(api.describe(result), text.compiled, as_json)

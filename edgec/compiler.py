@@ -1,0 +1,189 @@
+"""The pipeline, one named stage a line: an ONNX file in, a package folder out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgec.emit import package
+from edgec.emit.c import Source, emit
+from edgec.emit.manifest import manifest, reference_files
+from edgec.emit.names import c_name
+from edgec.errors import BudgetError, UnsupportedError
+from edgec.ir.program import Program, site
+from edgec.lower.channels import Removed
+from edgec.ops.registry import by_name
+from edgec.options import CompileOptions
+from edgec.schedule.plan import Plan, plan
+from edgec.target import Target, list_targets, load_target
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+
+@dataclass(frozen=True)
+class CompileResult:
+    """What compile made.  dir: the package folder; summary: figures for people and `--json`."""
+
+    dir: Path
+    manifest: dict[str, Any]
+    program: Program
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A model below the line, with what was removed on the way."""
+
+    model: onnx_ir.Model
+    program: Program
+    removed: Removed
+
+
+def front(path: Path, options: CompileOptions) -> onnx_ir.Model:
+    """load -> normalise -> fuse (and, with calibration data, quantize)."""
+    from edgec.graph.load import front as load_and_normalise
+
+    return load_and_normalise(path, options.batch)
+
+
+def lowered(path: Path, options: CompileOptions) -> Lowered:
+    """Everything above the line, then lower, then constant channels."""
+    from edgec.lower import lower
+    from edgec.lower.channels import remove_constant_channels
+
+    model = front(path, options)
+    program = lower(model, c_name(options.name or path.stem), quantized_io=options.io == "quantized")
+    if options.keep_constant_channels:
+        return Lowered(model, program, Removed())
+    program, removed = remove_constant_channels(program)
+    return Lowered(model, program, removed)
+
+
+def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
+    """order -> segment -> select -> place, checked, and held against the budgets."""
+    made = plan(replace(program, target=target.name), target.isa, options.keep_input)
+    if options.ram is not None and made.program.arena > options.ram:
+        peak = peak_step(made.program)
+        raise BudgetError(
+            f"the arena needs {made.program.arena} bytes, --ram allows {options.ram}; the peak is at step {peak}",
+            "reduce the resolution or the channels of that layer, give int8 instead of float32 (--calib), or raise --ram",
+        )
+    return made
+
+
+def peak_step(program: Program) -> str:
+    """The step during which most bytes are alive."""
+    from edgec.memory.lifetime import blocks
+
+    found = blocks(program)
+    alive = [sum(b.bytes for b in found if b.first <= i <= b.last) for i in range(len(program.segments))]
+    worst = max(range(len(alive)), key=alive.__getitem__, default=0)
+    return f"{' -> '.join(program.segments[worst].steps)} ({alive[worst]} bytes)" if alive else "none"
+
+
+def compile_model(path: Path | str, options: CompileOptions, out: Path | str) -> CompileResult:
+    """Compiles a model into the folder `out`, written whole or not at all.  Errors: everything in edgec.errors."""
+    path, out = Path(path), Path(out)
+    package.check_destination(out)
+    target = load_target(options.target)
+    low = lowered(path, options)
+    made = planned(low.program, target, options)
+    source = emit(made.program, target.isa, package.version())
+    content = manifest(made.program, source, heading(path, target, options))
+    summary = summarise(content, made, low.removed)
+    package.write(out, {**text_files(source), **reference(low.model, made.program), "edgec.json": _json(content)})
+    return CompileResult(out, content, made.program, summary)
+
+
+def heading(path: Path, target: Target, options: CompileOptions) -> dict[str, Any]:
+    """The part of edgec.json that says where a package comes from."""
+    shown = {k: (v.name if isinstance(v, Path) else v) for k, v in asdict(options).items()}
+    return {
+        "edgec": package.version(),
+        "model": {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+        "target": {"name": target.name, "cpu": target.cpu, "board": target.board},
+        "options": shown,
+    }
+
+
+def text_files(source: Source) -> dict[str, bytes]:
+    """The generated C as bytes."""
+    return {name: text.encode() for name, text in source.files.items()}
+
+
+def reference(model: onnx_ir.Model, program: Program) -> dict[str, bytes]:
+    """What `verify` checks against: the lowered ONNX model and the program."""
+    import onnx_ir
+
+    return {f"reference/{k}": v for k, v in reference_files(program).items()} | {
+        "reference/model.onnx": onnx_ir.to_proto(model).SerializeToString(deterministic=True)
+    }
+
+
+def summarise(content: dict[str, Any], made: Plan, removed: Removed) -> dict[str, Any]:
+    """Figures of a compilation."""
+    return {
+        "name": content["name"],
+        "target": content["target"]["name"],
+        "macs": content["macs"],
+        "steps": len(content["steps"]),
+        "arena_bytes": made.program.arena,
+        "arena_lower_bound": made.lower_bound,
+        "constant_bytes": sum(a.nbytes for s in made.program.steps for a in s.consts.values()),
+        "removed_channels": removed.channels,
+        "all_channels": removed.of,
+        "number_formats": sorted({b.dtype for b in made.program.buffers}),
+        "inputs": content["inputs"],
+        "outputs": content["outputs"],
+    }
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def analyze(path: Path | str, target: str | None, options: CompileOptions) -> dict[str, Any]:
+    """What is in a model: operators, MACs, parameters, RAM, constant channels, what is unsupported and where, which boards it fits."""
+    from collections import Counter
+
+    path = Path(path)
+    model = front(path, options)
+    found: dict[str, Any] = {
+        "operators": dict(Counter(node.op_type for node in model.graph).most_common()),
+        "parameters": sum(v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None),
+        "unsupported": [],
+    }
+    try:
+        low = lowered(path, options)
+        made = planned(low.program, load_target(target or "host"), replace(options, ram=None))
+    except UnsupportedError as error:
+        return {**found, "unsupported": [list(problem) for problem in error.problems], "hint": error.hint}
+    weights = sum(array.nbytes for step in made.program.steps for array in step.consts.values())
+    sites = [site(made.program, step) for step in made.program.steps]
+    return {
+        **found,
+        "macs": sum(by_name()[at.step.op].macs(at) for at in sites),
+        "peak_ram_bytes": made.program.arena,
+        "peak_step": peak_step(made.program),
+        "weights_bytes": weights,
+        "constant_channels": low.removed.channels,
+        "channels": low.removed.of,
+        "boards": fitting(made.program.arena, weights),
+        "layers": [{"name": at.step.name, "op": at.step.op, "node": at.step.node, "macs": by_name()[at.step.op].macs(at)} for at in sites],
+    }
+
+
+def fitting(ram: int, flash: int, reserve_ram: int = 3072, reserve_flash: int = 24576) -> list[str]:
+    """Boards whose memories hold that many bytes and, beside them, stack, kernels and the serial harness (rounded up)."""
+    boards = []
+    for name in list_targets():
+        board = load_target(name)
+        if board.kind == "board":
+            largest = {kind: max((m.size for m in board.memory if m.kind == kind), default=0) for kind in ("ram", "flash")}
+            if ram + reserve_ram <= largest["ram"] and flash + reserve_flash <= largest["flash"]:
+                boards.append(name)
+    return boards

@@ -1,0 +1,1 @@
+"""Program -> C text.  Loops and names only; every number was settled before."""

@@ -1,0 +1,122 @@
+"""Program -> the text of a dependency-free C library: header, code, weights."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from edgec.emit.drivers import Drivers
+from edgec.emit.literals import C_TYPES, initialiser
+from edgec.emit.names import c_name, comment, unique_names
+from edgec.emit.parts import Parts, collect, environment, table_constants
+from edgec.ir.program import ITEM_BYTES, Port, Program
+from edgec.ops.registry import by_name
+from edgec.paths import templates_dir
+
+
+@dataclass(frozen=True)
+class Source:
+    """The generated files: name -> text; symbols: step name -> C symbol; ports: function names in order of inputs, then outputs."""
+
+    files: dict[str, str]
+    symbols: dict[str, str]
+    input_functions: tuple[str, ...]
+    output_functions: tuple[str, ...]
+
+
+def port_functions(prefix: str, word: str, ports: tuple[Port, ...]) -> tuple[str, ...]:
+    """`<name>_input`, or `<name>_input_<port>` where there are several."""
+    if len(ports) == 1:
+        return (f"{prefix}_{word}",)
+    return tuple(f"{prefix}_{word}_{n}" for n in unique_names([p.name for p in ports], word))
+
+
+def _ports(program: Program, ports: tuple[Port, ...], functions: tuple[str, ...], word: str) -> list[dict[str, object]]:
+    macros = [f"{f.upper()}" for f in functions]
+    rows: list[dict[str, object]] = []
+    for port, function, macro in zip(ports, functions, macros, strict=True):
+        buffer = program.by_name[port.buffer]
+        quant = f", real = {buffer.quant.scale!r} * (q - {buffer.quant.zero_point})" if buffer.quant else ""
+        rows.append(
+            {
+                "function": function,
+                "macro": macro,
+                "ctype": C_TYPES[buffer.dtype],
+                "bytes": buffer.rows * buffer.row_bytes,
+                "elements": buffer.elements,
+                "note": comment(f"{word} {port.name!r}: {buffer.dtype} {list(port.shape)}{quant}"),
+                "address": f"{program.name}_b_{port.buffer}",
+            }
+        )
+    return rows
+
+
+def _constants(parts: Parts) -> list[dict[str, object]]:
+    return [
+        {
+            "name": name,
+            "ctype": C_TYPES[str(array.dtype)],
+            "count": array.size,
+            "values": initialiser(array),
+            "bytes": array.size * ITEM_BYTES.get(str(array.dtype), array.itemsize),
+        }
+        for name, array in parts.constants.items()
+    ]
+
+
+def isa_text(features: frozenset[str]) -> str:
+    """The vocabulary headers pasted into the generated code: scalar always, then what the target's features add."""
+    folder = templates_dir() / "isa"
+    names = ["scalar"] + [n for n in ("dsp", "mve", "neon", "wasm_simd128") if n in features and (folder / f"{n}.h").exists()]
+    return "\n".join((folder / f"{n}.h").read_text() for n in names)
+
+
+def emit(program: Program, features: frozenset[str] = frozenset(), version: str = "") -> Source:
+    """The C library of a placed program whose steps have their kernels.  Same program, features and version: same bytes."""
+    prefix = c_name(program.name)
+    parts = collect(program)
+    tables = table_constants(parts, prefix)
+    drivers = Drivers(program, parts, tables)
+    constants = _constants(parts)
+    macs = {p.step.name: by_name()[p.step.op].macs(p.site) for p in parts.steps}
+    input_functions = port_functions(prefix, "input", program.inputs)
+    output_functions = port_functions(prefix, "output", program.outputs)
+    params = [
+        f"static const {p.function}_t {p.params} = {{ {', '.join(f'.{k} = {v}' for k, v in p.initial.items()) or '.unused = 0'} }};"
+        for p in parts.steps
+    ]
+    notes = [
+        comment(f"{p.index:3d} {p.step.name}: {p.step.op} {p.kernel.name}, {macs[p.step.name]} MAC, makes {p.step.output}") for p in parts.steps
+    ]
+    context = {
+        "name": prefix,
+        "upper": prefix.upper(),
+        "version": version,
+        "contract": program.contract,
+        "target": comment(program.target or "any C11 compiler"),
+        "arena": program.arena,
+        "scratch": program.scratch,
+        "isa": isa_text(features),
+        "uses_math": any("float32" in (b.dtype for b in (*p.site.inputs, p.site.output)) for p in parts.steps),
+        "functions": parts.functions,
+        "constants": constants,
+        "params": params,
+        "notes": notes,
+        "macros": drivers.macros(),
+        "segments": [drivers.segment(i, s) for i, s in enumerate(program.segments)],
+        "segment_names": [f"{prefix}_segment_{i:03d}" for i in range(len(program.segments))],
+        "inputs": _ports(program, program.inputs, input_functions, "input"),
+        "outputs": _ports(program, program.outputs, output_functions, "output"),
+        "tap_types": sorted({C_TYPES[b.dtype] for p in parts.steps for i, b in enumerate(p.site.inputs) if p.kernel.access_of(i)[:4] == "taps"}),
+        "macs": sum(macs.values()),
+        "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
+    }
+    env = environment()
+    weights = env.get_template("weights.c.j2").render(context)
+    context["checksum"] = hashlib.sha256(weights.encode()).hexdigest()[:16]
+    files = {
+        f"{prefix}.h": env.get_template("model.h.j2").render(context),
+        f"{prefix}.c": env.get_template("model.c.j2").render(context),
+        f"{prefix}_weights.c": weights,
+    }
+    return Source(files, {p.step.name: p.symbol for p in parts.steps}, input_functions, output_functions)

@@ -1,0 +1,219 @@
+"""Segments as C: one loop for a single step, one small `until` function for each tensor of a pull pipeline."""
+
+from __future__ import annotations
+
+import re
+
+from edgec.emit.literals import C_TYPES
+from edgec.emit.parts import Parts, StepParts, pad_value
+from edgec.ir.program import Buffer, Program, Segment, scratch_layout
+from edgec.ir.reach import All, Run, Table, Window
+
+
+class Drivers:
+    """Writes the step wrappers and the segment functions of one program."""
+
+    def __init__(self, program: Program, parts: Parts, tables: dict[tuple[int, int], str]) -> None:
+        self.program = program
+        self.prefix = program.name
+        self.parts = {part.step.name: part for part in parts.steps}
+        self.pads = parts.pads
+        self.tables = tables
+        self.buffers = program.by_name
+
+    # -- addresses ------------------------------------------------------------------------------------------------------------
+
+    def ctype(self, buffer: Buffer) -> str:
+        return C_TYPES[buffer.dtype]
+
+    def address(self, name: str) -> str:
+        """Macro that is the base address of a buffer's own bytes, typed."""
+        return f"{self.prefix}_b_{name}"
+
+    def macros(self) -> list[str]:
+        """One `#define` for each buffer; views take the address of what they view."""
+        lines = []
+        offsets = self.program.offsets
+        where = {p.buffer: f"{self.prefix}_mem + {p.offset}" for p in self.program.places}
+        for segment in self.program.segments:
+            for name, offset in scratch_layout(self.program, segment)[0].items():
+                where[name] = self.scratch(segment, offset)
+        for b in self.program.buffers:
+            base = self.program.base(b.name)
+            shape = "x".join(map(str, b.shape)) or "scalar"
+            kind = f"ring of {base.stored_rows} rows" if not base.is_full else f"{b.rows} rows"
+            span = f"bytes {offsets[base.name]}..{offsets[base.name] + base.bytes}" if base.name in offsets else "scratch"
+            quant = f", real = {b.quant.scale:.6g} * (q - {b.quant.zero_point})" if b.quant else ""
+            lines.append(f"/* {b.name}: {b.dtype} [{shape}], {kind} of {b.row_bytes} bytes, {span}{quant} */")
+            lines.append(f"#define {self.address(b.name)} (({self.ctype(b)} *)(void *)({where[base.name]}))")
+        return lines
+
+    def scratch(self, segment: Segment, offset: int) -> str:
+        if segment.scratch_offset >= 0:
+            return f"{self.prefix}_mem + {segment.scratch_offset + offset}"
+        return f"{self.prefix}_scratch + {offset}"
+
+    def row(self, name: str, index: str) -> str:
+        """Pointer to a row of a buffer, as it is stored."""
+        base = self.program.base(name)
+        if base.tile:
+            return self.address(name)
+        slot = index if base.is_full else f"(({index}) % {base.stored_rows})"
+        return f"{self.address(name)} + ({slot}) * {self.buffers[name].row_elements}"
+
+    # -- step wrappers ----------------------------------------------------------------------------------------------------------
+
+    def wrapper(self, part: StepParts, segment: Segment) -> str:
+        """The noinline function that is one step: its symbol is what instruction counts are booked on."""
+        at = part.site
+        args, passed = [], [f"&{part.params}"]
+        for i, source in enumerate(at.inputs):
+            star = "const *" if part.kernel.access_of(i).startswith("taps") else ""
+            args.append(f"const {self.ctype(source)} *{star}in{i}")
+            passed.append(f"in{i}")
+        passed.append("out")
+        if part.kernel.scratch is not None:
+            passed.append(self.scratch(segment, scratch_layout(self.program, segment)[1]))
+        if part.kernel.units is not None:
+            passed.append(f"rows * {part.kernel.units(at)}")
+        if part.kernel.row:
+            passed.append("y")
+        args += [f"{self.ctype(at.output)} *out", "int y", "int rows"]
+        unused = [name for name, used in (("y", part.kernel.row), ("rows", part.kernel.units is not None)) if not used]
+        void = "".join(f"    (void){name};\n" for name in unused)
+        return (
+            f"static EDGEC_NOINLINE void {part.symbol}({', '.join(args)})\n{{\n{void}"
+            f"    {part.function}({', '.join(passed)});\n"
+            f"    EDGEC_TRACE({part.index}, y, out, rows * {at.output.row_bytes});\n}}\n"
+        )
+
+    # -- calls ------------------------------------------------------------------------------------------------------------------
+
+    def taps(self, part: StepParts, index: int, y: str, group: int) -> tuple[list[str], str]:
+        """Statements that fill a local array of row pointers, and the array's name."""
+        at, reach, name = part.site, part.step.reach[index], f"rows{index}"
+        source = at.inputs[index]
+        ctype = self.ctype(source)
+        if isinstance(reach, Table):
+            table = self.tables[(part.index, index)]
+            one = self.row(source.name, f"{table}[2 * ({y})]")
+            two = self.row(source.name, f"{table}[2 * ({y}) + 1]")
+            return [f"const {ctype} *const {name}[2] = {{ {one}, {two} }};"], name
+        if isinstance(reach, Run):
+            return [f"const {ctype} *const {name}[1] = {{ {self.row(source.name, y)} }};"], name
+        if not isinstance(reach, Window):
+            raise ValueError(f"{part.step.name}: kernel {part.kernel.name} wants taps of an input it reads whole")
+        count = reach.kernel + (group - 1) * reach.stride // reach.dilation
+        pad = "NULL"
+        if part.kernel.access_of(index) == "taps":
+            pad = self.pads.get((source.dtype, pad_value(at, index)), "NULL")
+        stored = self.program.base(source.name).stored_rows
+        image = "0" if reach.height == source.rows else f"{y} / {reach.out_height}"
+        inside = y if reach.height == source.rows else f"{y} % {reach.out_height}"
+        return [
+            f"const {ctype} *{name}[{count}];",
+            f"edgec_taps_{ctype}({name}, {self.address(source.name)}, {pad}, ({inside}) * {reach.stride} - {reach.pad}, {reach.dilation},"
+            f" {count}, {reach.height}, ({image}) * {reach.height}, {stored}, {source.row_elements});",
+        ], name
+
+    def call(self, part: StepParts, y: str, rows: int) -> list[str]:
+        """Statements of one kernel call that makes `rows` output rows from `y` on."""
+        lines, passed = [], []
+        for i, source in enumerate(part.site.inputs):
+            access = part.kernel.access_of(i)
+            reach = part.step.reach[i]
+            if access.startswith("taps"):
+                made, name = self.taps(part, i, y, rows)
+                lines += made
+                passed.append(name)
+            elif access == "all" or isinstance(reach, All):
+                passed.append(self.address(source.name))
+            elif isinstance(reach, Table):
+                passed.append(self.row(source.name, f"{self.tables[(part.index, i)]}[2 * ({y})]"))
+            elif isinstance(reach, Window):
+                raise ValueError(f"{part.step.name}: kernel {part.kernel.name} takes a run where the step needs a window")
+            else:
+                passed.append(self.row(source.name, y))
+        count = self.rows_made(part, y, rows)
+        lines.append(f"{part.symbol}({', '.join([*passed, self.row(part.site.output.name, y), y, count])});")
+        return lines
+
+    def rows_made(self, part: StepParts, y: str, rows: int) -> str:
+        """C expression: rows that the call at `y` makes; the last group of a tensor may be a smaller one."""
+        total = part.site.output.rows
+        if total % rows == 0:
+            return str(rows)
+        if part.kernel.units is None:
+            raise ValueError(f"{part.step.name}: kernel {part.kernel.name} makes {rows} rows a call, {total} rows are no multiple of that")
+        return f"{total} - {y} < {rows} ? {total} - {y} : {rows}"
+
+    # -- segments ---------------------------------------------------------------------------------------------------------------
+
+    def segment(self, index: int, segment: Segment) -> str:
+        """The C of one segment."""
+        members = [self.parts[name] for name in segment.steps]
+        head = "\n".join(self.wrapper(part, segment) for part in members)
+        name = f"{self.prefix}_segment_{index:03d}"
+        what = " -> ".join(f"{part.step.op}" for part in members)
+        if len(members) == 1:
+            part = members[0]
+            total = part.site.output.rows
+            if part.step.group == 0 or total == 1:
+                body = [f"    {line}" for line in self.call(part, "0", total)]
+                if any(re.search(r"\by\b", line) for line in body):
+                    body.insert(0, "    const int y = 0;")
+            else:
+                body = [f"    for (int y = 0; y < {total}; y += {part.step.group}) {{"]
+                body += [f"        {line}" for line in self.call(part, "y", part.step.group)] + ["    }"]
+            return f"{head}\n/* {what} */\nstatic EDGEC_NOINLINE void {name}(void)\n{{\n" + "\n".join(body) + "\n}\n"
+        return f"{head}\n/* {what}: a pull pipeline */\n" + self.pipeline(name, members)
+
+    def pipeline(self, name: str, members: list[StepParts]) -> str:
+        """Several steps: a counter and an `until` function for each tensor, and a driver that pulls the ends."""
+        makers = {part.step.output for part in members}
+        out = [f"static int {self.made(part)};" for part in members]
+        out.append("")
+        for part in members:
+            total, group = part.site.output.rows, part.step.group
+            size = total if group == 0 else group
+            lines = [f"static EDGEC_NOINLINE void {self.until(part.step.output)}(int rows)", "{"]
+            lines.append(f"    for (; {self.made(part)} < rows; {self.made(part)} += {size}) {{")
+            lines.append(f"        const int y = {self.made(part)};")
+            for i, source in enumerate(part.step.inputs):
+                base = self.program.base(source).name
+                if base in makers:
+                    lines.append(f"        {self.until(base)}({self.demand(part, i, size)});")
+            lines += [f"        {line}" for line in self.call(part, "y", size)]
+            lines += ["    }", "}", ""]
+            out += lines
+        read = {self.program.base(source).name for part in members for source in part.step.inputs}
+        out += [f"static EDGEC_NOINLINE void {name}(void)", "{"]
+        out += [f"    {self.made(part)} = 0;" for part in members]
+        ends = [p for p in members if p.step.output not in read]
+        ends += [p for p in members if p.step.output in read and p.site.output.is_full]
+        out += [f"    {self.until(p.step.output)}({p.site.output.rows});" for p in ends]
+        return "\n".join([*out, "}", ""])
+
+    def made(self, part: StepParts) -> str:
+        return f"{self.prefix}_made_{part.step.output}"
+
+    def until(self, buffer: str) -> str:
+        return f"{self.prefix}_until_{buffer}"
+
+    def demand(self, part: StepParts, index: int, size: int) -> str:
+        """C expression: rows of input `index` that must exist before this call."""
+        reach, source = part.step.reach[index], part.site.inputs[index]
+        base = self.program.base(source.name)
+        if source.rows != base.rows or isinstance(reach, All) or part.step.group == 0:
+            return str(base.rows)
+        last = "y" if size == 1 else f"(y + {size - 1})"
+        if part.site.output.rows % size:
+            last = f"edgec_clamp(y + {size - 1}, 0, {part.site.output.rows - 1})"
+        if isinstance(reach, Run):
+            return f"{last} + 1"
+        if isinstance(reach, Table):
+            return f"{self.tables[(part.index, index)]}[2 * {last} + 1] + 1"
+        image = "0" if reach.height == source.rows else f"({last} / {reach.out_height}) * {reach.height}"
+        inside = last if reach.height == source.rows else f"({last} % {reach.out_height})"
+        end = (reach.kernel - 1) * reach.dilation + 1 - reach.pad
+        return f"{image} + edgec_clamp({inside} * {reach.stride} + {end}, 1, {reach.height})"

@@ -1,0 +1,1 @@
+"""Boards in QEMU: the same firmware over the same protocol, and exact instruction counts."""

@@ -1,0 +1,111 @@
+"""Executes a Program over one byte arena of exactly the planned size, so that a wrong overlap shows as a wrong answer.
+
+Rows are computed in the order of pull.py and written where the plan says; everything else in the arena is poison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgec.ir.program import Array, Buffer, Program, Segment, Site, Step
+from edgec.ir.pull import Call, all_calls
+from edgec.ir.reach import All
+
+Reference = Callable[[Site, int, int, Sequence[Array]], Array]
+POISON = 0xA5
+
+
+class Interpreter:
+    """Runs a placed program.  references: operator name -> reference(site, y0, y1, rows).
+
+    watch, if given, is called with (step, first row, rows as array) after each call: layer-by-layer comparison.
+    """
+
+    def __init__(self, program: Program, references: Mapping[str, Reference]) -> None:
+        self.program = program
+        self.references = references
+        self.buffers = program.by_name
+        self.offsets = program.offsets
+        self.bases = {name: program.base(name).name for name in self.buffers}
+        self.arena = np.full(program.arena, POISON, np.uint8)
+        self.side: dict[str, Array] = {}  # tiles: one row outside the arena
+        for buffer in program.buffers:
+            if buffer.tile:
+                self.side[buffer.name] = np.full(buffer.row_bytes, POISON, np.uint8)
+
+    def run(self, inputs: Mapping[str, Array], watch: Callable[[Step, int, Array], None] | None = None) -> dict[str, Array]:
+        """One inference.  inputs: ONNX input name -> array of any shape with the right element count (stored dtype).
+
+        Returns ONNX output name -> array in the stored dtype and physical order, shaped as the port.
+        """
+        self.arena[:] = POISON
+        for port in self.program.inputs:
+            buffer = self.buffers[port.buffer]
+            data = np.ascontiguousarray(inputs[port.name]).astype(buffer.dtype, casting="equiv").reshape(-1)
+            self._whole(buffer)[...] = data.reshape(buffer.rows, buffer.row_elements)
+        for index, call in all_calls(self.program):
+            segment = self.program.segments[index]
+            made = self._call(call, segment)
+            if watch is not None:
+                watch(call.step, call.first, made)
+        outputs = {}
+        for port in self.program.outputs:
+            outputs[port.name] = self._whole(self.buffers[port.buffer]).reshape(port.shape).copy()
+        return outputs
+
+    def _whole(self, buffer: Buffer) -> Array:
+        """A full buffer as [rows, row_elements], a view onto the arena."""
+        owner = self.buffers[self.bases[buffer.name]]
+        offset = self.offsets[owner.name]
+        size = buffer.rows * buffer.row_bytes
+        raw = self.arena[offset : offset + size]
+        if raw.size != size:
+            raise ValueError(f"buffer {buffer.name!r} at {offset} leaves the arena of {self.arena.size} bytes")
+        view: Array = raw.view(buffer.dtype) if offset % raw.dtype.itemsize == 0 else np.frombuffer(raw, buffer.dtype)
+        return view.reshape(buffer.rows, buffer.row_elements)
+
+    def _slot(self, buffer: Buffer, row: int) -> Array:
+        """The stored bytes of one row as elements, writable."""
+        if buffer.tile:
+            return self.side[buffer.name].view(buffer.dtype)
+        start = self.offsets[buffer.name] + (row % buffer.stored_rows) * buffer.row_bytes
+        raw = self.arena[start : start + buffer.row_bytes]
+        if raw.size != buffer.row_bytes:
+            raise ValueError(f"row {row} of {buffer.name!r} leaves the arena of {self.arena.size} bytes")
+        return raw.view(buffer.dtype)
+
+    def _rows(self, step: Step, index: int, call: Call) -> Array:
+        """Input `index` as [rows, row_elements]; of a ring only the rows this call may read, the rest is poison."""
+        buffer = self.buffers[step.inputs[index]]
+        owner = self.buffers[self.bases[buffer.name]]
+        if owner.is_full:
+            return self._whole(buffer)
+        rows = np.full((buffer.rows, buffer.row_bytes), POISON, np.uint8).view(buffer.dtype)
+        reach = step.reach[index]
+        for y in range(call.first, call.stop):
+            first, last = (0, buffer.rows - 1) if isinstance(reach, All) else reach.rows(y)
+            for row in range(first, last + 1):
+                rows[row] = self._slot(owner, row)
+        return rows
+
+    def _call(self, call: Call, segment: Segment) -> Array:
+        step = call.step
+        site = Site(step, tuple(self.buffers[n] for n in step.inputs), self.buffers[step.output])
+        rows = [self._rows(step, i, call) for i in range(len(step.inputs))]
+        made = np.asarray(self.references[step.op](site, call.first, call.stop, rows))
+        if made.dtype != np.dtype(site.output.dtype):
+            raise TypeError(f"{step.op} made {made.dtype}, its output {site.output.name!r} is {site.output.dtype}")
+        made = made.reshape(call.stop - call.first, site.output.row_elements)
+        if segment.scratch_offset >= 0:  # what the kernel leaves in its scratch
+            self.arena[segment.scratch_offset : segment.scratch_offset + segment.scratch] = POISON
+        for y in range(call.first, call.stop):
+            self._slot(site.output, y)[...] = made[y - call.first]
+        return made
+
+
+def run(program: Program, references: Mapping[str, Reference], inputs: Mapping[str, Any]) -> dict[str, Array]:
+    """One inference of a placed program in a fresh arena."""
+    return Interpreter(program, references).run(inputs)

@@ -1,0 +1,237 @@
+"""Program: what the compiler's back half works on.  Frozen, printable (text.py), executable (interp.py).
+
+All tensors are rows: `rows` runs of `row_elements` elements that lie one behind the other.  An image [N,H,W,C] has N*H rows of W*C
+elements, a token matrix [N,D] has N rows, a vector is one row.  Buffers say how many rows are *stored*: all of them (full), the last
+few (ring), or one that lives in scratch only (tile).
+
+    Program -> Segment (a pull pipeline) -> Step (one operator) -> Buffer (rows of bytes) -> Place (offset in the one arena)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgec.ir.reach import Reach
+
+Array = NDArray[Any]
+Attr = int | float | str | bool | tuple[int, ...] | tuple[float, ...]
+
+CONTRACT = "edgec.int8.v1"
+ITEM_BYTES = {"int8": 1, "uint8": 1, "bool": 1, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
+
+
+@dataclass(frozen=True)
+class Quant:
+    """real = scale * (q - zero_point), one pair for a whole activation tensor."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a buffer stands in the ONNX model, so that it can be compared with onnxruntime.
+
+    value: ONNX value name; perm: physical axis i holds logical axis perm[i]; keep: the channels (last physical axis) that are kept,
+    empty for all.
+    """
+
+    value: str
+    perm: tuple[int, ...] = ()
+    keep: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One tensor.  shape: physical, channels last; rows * row_elements == prod(shape).  stored: rows kept (0 = all).
+
+    view_of: the buffer whose bytes this one is, seen with another shape (a reshape costs nothing); "" for a buffer of its own.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    rows: int
+    stored: int = 0
+    tile: bool = False
+    quant: Quant | None = None
+    origin: Origin | None = None
+    view_of: str = ""
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def row_elements(self) -> int:
+        return self.elements // self.rows if self.rows else 0
+
+    @property
+    def row_bytes(self) -> int:
+        return self.row_elements * ITEM_BYTES[self.dtype]
+
+    @property
+    def stored_rows(self) -> int:
+        return 1 if self.tile else (self.stored or self.rows)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes the buffer occupies where it is stored (arena, or scratch for a tile)."""
+        return self.stored_rows * self.row_bytes
+
+    @property
+    def is_full(self) -> bool:
+        return not self.tile and self.stored_rows >= self.rows
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator application that makes one buffer.
+
+    op: name of an operator page; reach[i]: rows of inputs[i] that an output row needs; attrs and consts: all its numbers, final.
+    kernel: name of the chosen kernel ("" before selection); group: output rows a call makes (0: all in one call); inplace: inputs whose
+    element i the kernel lets output element i overwrite; scratch: bytes its kernel needs during a call; node: name of the ONNX node it comes from.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    output: str
+    reach: tuple[Reach, ...]
+    attrs: Mapping[str, Attr] = field(default_factory=dict)
+    consts: Mapping[str, Array] = field(default_factory=dict)
+    kernel: str = ""
+    group: int = 1
+    inplace: tuple[int, ...] = ()
+    scratch: int = 0
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A chain of steps executed as a pull pipeline; a single step is layer-by-layer execution.
+
+    scratch: bytes its kernels and tiles need while it runs; scratch_offset: where in the arena, or -1 for the separate scratch array.
+    """
+
+    steps: tuple[str, ...]
+    scratch: int = 0
+    scratch_offset: int = -1
+
+
+@dataclass(frozen=True)
+class Place:
+    """A buffer's offset in the arena; over: the buffers whose bytes it is meant to overwrite while they are read (trails)."""
+
+    buffer: str
+    offset: int
+    over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Port:
+    """A model input or output: its ONNX name, its buffer, its ONNX shape."""
+
+    name: str
+    buffer: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole model below the line.  arena, scratch: bytes (0 before placement)."""
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    steps: tuple[Step, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    segments: tuple[Segment, ...] = ()
+    places: tuple[Place, ...] = ()
+    arena: int = 0
+    scratch: int = 0
+    target: str = ""
+    contract: str = CONTRACT
+
+    def buffer(self, name: str) -> Buffer:
+        """The buffer of that name; KeyError if there is none."""
+        return self.by_name[name]
+
+    def base(self, name: str) -> Buffer:
+        """The buffer that owns the bytes of `name` (itself, unless it is a view)."""
+        found = self.by_name[name]
+        return self.base(found.view_of) if found.view_of else found
+
+    @property
+    def by_name(self) -> dict[str, Buffer]:
+        return {b.name: b for b in self.buffers}
+
+    @property
+    def step_by_name(self) -> dict[str, Step]:
+        return {s.name: s for s in self.steps}
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        return {p.buffer: p.offset for p in self.places}
+
+    def with_(self, **changes: Any) -> Program:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A step with its buffers at hand: what operator pages and kernels are asked about."""
+
+    step: Step
+    inputs: tuple[Buffer, ...]
+    output: Buffer
+
+    @property
+    def input(self) -> Buffer:
+        return self.inputs[0]
+
+    def int(self, name: str) -> int:
+        """Integer attribute `name` of the step."""
+        return int(self.step.attrs[name])  # type: ignore[arg-type]
+
+    def float(self, name: str) -> float:
+        return float(self.step.attrs[name])  # type: ignore[arg-type]
+
+    def ints(self, name: str) -> tuple[int, ...]:
+        return tuple(int(v) for v in self.step.attrs[name])  # type: ignore[union-attr]
+
+    def const(self, name: str) -> Array:
+        return self.step.consts[name]
+
+
+def scratch_layout(program: Program, segment: Segment) -> tuple[dict[str, int], int, int]:
+    """Scratch of a segment: offsets of its tile rows, offset of the kernels' scratch behind them, total bytes.  All 8-aligned."""
+    offsets: dict[str, int] = {}
+    end = kernels = 0
+    for name in segment.steps:
+        step = program.step_by_name[name]
+        output = program.by_name[step.output]
+        if output.tile:
+            offsets[output.name] = end
+            end += (output.row_bytes + 7) // 8 * 8
+        kernels = max(kernels, step.scratch)
+    return offsets, end, end + (kernels + 7) // 8 * 8
+
+
+def default_rows(shape: tuple[int, ...]) -> int:
+    """How a physical shape is cut into rows: [C] one; [N,D] N; [N,T,D] N*T tokens; [N,H,W,C] N*H image rows; deeper: all but two axes."""
+    if len(shape) < 2:
+        return 1
+    return prod(shape[:-1]) if len(shape) <= 3 else prod(shape[:-2])
+
+
+def site(program: Program, step: Step) -> Site:
+    """The step together with its input and output buffers."""
+    names = program.by_name
+    return Site(step, tuple(names[n] for n in step.inputs), names[step.output])

@@ -1,0 +1,140 @@
+"""Two operands: one kernel for each step name, type and mode (where the second operand comes from); the formula is a template variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import product
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+from edgec.kernels.unary import row_elements
+
+OPS = ("add", "mul", "div", "max", "min", "pow", "prelu")
+MODES = ("same", "const", "gate", "strided")
+ACCESS = {"same": ("run", "run"), "const": ("run",), "gate": ("run", "all"), "strided": ("all", "all")}
+INPLACE = {"same": (0, 1), "const": (0,), "gate": (0,), "strided": ()}
+FORMULA_FIELDS = {
+    "add": ("ma", "mb", "k"),
+    "add_table": ("ma", "k"),
+    "mul": ("za", "zb"),
+    "mul_table": ("za",),
+    "div": ("za",),
+    "prelu_table": ("za",),
+    "max": (),
+    "min": (),
+}  # fmt: skip
+PER_ELEMENT = {
+    "add": 11,
+    "add_table": 10,
+    "mul": 14,
+    "mul_table": 13,
+    "div": 14,
+    "prelu_table": 14,
+    "max": 12,
+    "min": 12,
+}
+
+
+def table_of(site: Site) -> Array | None:
+    """The constant operand of a step in mode const."""
+    return site.step.consts.get("b", site.step.consts.get("table"))
+
+
+def is_wide(site: Site) -> bool:
+    """Whether an int8 addition can leave int32 (tiny factors with a large shift, zero points at the edge)."""
+    if site.step.attrs["kind"] != "add":
+        return False
+    ends_a = [site.int("ma") * (q - site.int("za")) for q in (-128, 127)]
+    ends_b = [site.int("mb") * (q - site.int("zb")) for q in (-128, 127)]
+    half = 1 << (site.int("k") - 1)
+    fixed = half - site.int("ma") * site.int("za") - site.int("mb") * site.int("zb")
+    extremes = [fixed, max(ends_a) + max(ends_b) + half, min(ends_a) + min(ends_b) + half]
+    return any(not -(2**31) < value < 2**31 for value in extremes)
+
+
+def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    attrs = site.step.attrs
+    table = table_of(site)
+    found: dict[str, Scalar | str | bool] = {"kind": str(attrs["kind"]), "mode": str(attrs["mode"]), "wide": False}
+    found["second"] = (
+        f"{'float' if table.dtype == np.float32 else str(table.dtype) + '_t'}" if table is not None else ""
+    )
+    found["lo"], found["hi"] = "lo" in attrs, "hi" in attrs
+    found["wide"] = site.output.dtype == "int8" and is_wide(site)
+    return found
+
+
+def mode_fields(site: Site) -> dict[str, Scalar | Array]:
+    """Fields that say where operand b lies."""
+    mode = str(site.step.attrs["mode"])
+    if mode == "const":
+        table = table_of(site)
+        assert table is not None
+        return {"b": table, "period": table.size, "row": site.output.row_elements % table.size}
+    if mode == "gate":
+        return {
+            "row": site.output.row_elements // site.int("channels"),
+            "pixels": site.int("pixels"),
+            "channels": site.int("channels"),
+        }
+    if mode == "strided":
+        fields: dict[str, Scalar | Array] = {"row": site.output.row_elements, "axes": len(site.ints("dims"))}
+        return fields | {key: np.array(site.ints(key), np.int32) for key in ("dims", "strides_a", "strides_b")}
+    return {}
+
+
+def pack_int8(site: Site) -> Packed:
+    """The numbers of the formula, zero points and rounding folded where they can be, then those of the mode."""
+    attrs, consts = site.step.attrs, site.step.consts
+    kind = str(attrs["kind"])
+    fields: dict[str, Scalar | Array] = {name: site.int(name) for name in (*FORMULA_FIELDS[kind], "zy", "lo", "hi")}
+    if kind in ("max", "min"):
+        fields = {
+            "lo": site.int("lo"),
+            "hi": site.int("hi"),
+            "table_a": consts["table_a"],
+            "table_b": consts["table_b"],
+        }
+    if kind == "add":
+        offset = (1 << (site.int("k") - 1)) - site.int("ma") * site.int("za") - site.int("mb") * site.int("zb")
+        fields |= {"offset": np.array([offset], np.int64)} if is_wide(site) else {"offset": offset}
+    if "shift" in attrs:
+        fields |= {"shift": site.int("shift"), "pre": 1 << site.int("left")}
+    if "m" in attrs:
+        fields["m"] = site.int("m")
+    if kind == "div":
+        fields["reciprocals"] = consts["reciprocals"]
+    return Packed(fields | mode_fields(site))
+
+
+def pack_float(site: Site) -> Packed:
+    limits: dict[str, Scalar | Array] = {key: site.float(key) for key in ("lo", "hi") if key in site.step.attrs}
+    return Packed(limits | mode_fields(site))
+
+
+def serves(dtype: str, mode: str) -> Callable[[Site], bool]:
+    """Condition: output and activations of that type, operand b from there."""
+
+    def when(site: Site) -> bool:
+        return site.step.attrs["mode"] == mode and all(b.dtype == dtype for b in (*site.inputs, site.output))
+
+    return when
+
+
+def cost(site: Site) -> Cost:
+    each = PER_ELEMENT.get(str(site.step.attrs["kind"]), 10) + (25 if site.step.attrs["mode"] == "strided" else 0)
+    count = float(each * site.output.elements)
+    return Cost(count, 1.3 * count, sum(int(c.nbytes) for c in site.step.consts.values()))
+
+
+def _kernel(op: str, dtype: str, mode: str) -> Kernel:
+    short = "s8" if dtype == "int8" else "f32"
+    return Kernel(
+        f"{op}_{short}_{mode}", op, f"binary_{short}", pack_int8 if dtype == "int8" else pack_float, when=serves(dtype, mode),
+        access=ACCESS[mode], units=row_elements, row=mode != "same", inplace=INPLACE[mode], variant=variant, cost=cost,
+    )  # fmt: skip
+
+
+KERNELS = [_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)]

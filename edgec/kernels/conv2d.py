@@ -1,0 +1,108 @@
+"""Kernels of conv2d: one output row from the rows of its window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.kernels._packing import can_pair, doubled_shift, dsp_fields, folded_bias, pad_to, pair_stream, requantize_fields
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+from edgec.kernels.dense import is_float, is_int8, variant
+
+AXES = (1, 2, 3)
+
+
+def geometry(site: Site) -> dict[str, Scalar]:
+    """Fields that describe the loop nest."""
+    outputs, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    widths = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "stride", "dilation", "pad")}
+    shape = {"kernel_h": kernel_h, "kernel_w": kernel_w, "channels": site.int("channels"), "part": part, "outputs": outputs}
+    return {**widths, **shape, "each": outputs // site.int("groups")}
+
+
+def pack(site: Site) -> Packed:
+    weight = site.const("weight")
+    if is_float(site):
+        clamp = {"lo": site.float("lo"), "hi": site.float("hi")}
+        return Packed({**geometry(site), **clamp, "weight": weight, "bias": site.const("bias")})
+    fields = {**geometry(site), "zx": site.int("zx"), **requantize_fields(site)}
+    return Packed({**fields, "weight": weight, "bias": folded_bias(site, AXES)})
+
+
+def is_dsp(site: Site) -> bool:
+    """Whether the pair-packed stream can hold this layer.  Channels of different groups never share a pair."""
+    each = int(site.const("weight").shape[0]) // site.int("groups") if "groups" in site.step.attrs else 0
+    return is_int8(site) and doubled_shift(site, AXES) is not None and all(can_pair(w) for w in by_group(site, each))
+
+
+def by_group(site: Site, each: int) -> list[Array]:
+    """Weights of each group of channels."""
+    weight = site.const("weight")
+    return [weight[first : first + each] for first in range(0, len(weight), each)]
+
+
+def pack_dsp(site: Site) -> Packed:
+    """Weights as one stream for each group; each kernel row is a run of kernel_w * part bytes, padded to words with zero weights."""
+    fields = geometry(site)
+    each = int(fields["each"])
+    bias, mult = folded_bias(site, AXES), site.const("mult")
+    streams = []
+    for index, weight in enumerate(by_group(site, each)):
+        runs = pad_to(weight.reshape(each, weight.shape[1], -1), 2, 4).reshape(each, -1)
+        here = slice(index * each, (index + 1) * each)
+        streams.append(pair_stream(runs, bias[here], mult[here], 4))
+    numbers = {**fields, "groups": site.int("groups"), "zx": site.int("zx"), **dsp_fields(site, AXES)}
+    return Packed({**numbers, "group_words": int(streams[0].shape[1]), "stream": np.concatenate([s.reshape(-1) for s in streams])})
+
+
+def scratch_dsp(site: Site) -> int:
+    """Two widened windows, and one kernel row of each as bytes."""
+    _, kernel_h, kernel_w, part = site.const("weight").shape
+    run = -(-int(kernel_w) * int(part) // 4) * 4
+    return int(kernel_h) * run * 4 + 2 * run
+
+
+def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: float = 0.0) -> Cost:
+    """Instructions: so many a multiply-accumulate, an output, a byte of every window."""
+    weight = site.const("weight")
+    window = int(np.prod(weight.shape[1:]))
+    pixels = site.output.elements // int(weight.shape[0])
+    work = site.output.elements * (window * per_mac + per_output) + pixels * window * site.int("groups") * per_window_byte
+    return Cost(work, 0.0, int(weight.nbytes) + 8 * int(weight.shape[0]))
+
+
+KERNELS = [
+    Kernel(
+        "conv2d_s8_dsp",
+        "conv2d",
+        "conv2d_s8_dsp",
+        pack_dsp,
+        needs=frozenset({"dsp"}),
+        when=is_dsp,
+        access=("taps_null",),
+        scratch=scratch_dsp,
+        cost=lambda site: predicted(site, 0.81, 7.0, 1.6),
+    ),
+    Kernel(
+        "conv2d_s8_c",
+        "conv2d",
+        "conv2d_c",
+        pack,
+        when=is_int8,
+        access=("taps_null",),
+        variant=variant,
+        cost=lambda site: predicted(site, 4.5, 20.0),
+    ),
+    Kernel(
+        "conv2d_f32_c",
+        "conv2d",
+        "conv2d_c",
+        pack,
+        when=is_float,
+        access=("taps_null",),
+        variant=variant,
+        cost=lambda site: predicted(site, 4.5, 10.0),
+    ),
+]

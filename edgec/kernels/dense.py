@@ -1,0 +1,121 @@
+"""Kernels of dense: products of pixels with a constant matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgec.ir.program import Site
+from edgec.kernels._packing import can_pair, doubled_shift, dsp_fields, folded_bias, pad_to, pair_stream, requantize_fields
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+
+TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
+
+
+def outputs(site: Site) -> int:
+    return int(site.const("weight").shape[0])
+
+
+def depth(site: Site) -> int:
+    return int(site.const("weight").shape[1])
+
+
+def pixels(site: Site) -> int:
+    """Vectors of one row."""
+    return site.output.row_elements // outputs(site)
+
+
+def is_int8(site: Site) -> bool:
+    return site.output.dtype == site.input.dtype == "int8"
+
+
+def is_float(site: Site) -> bool:
+    return site.output.dtype == site.input.dtype == "float32"
+
+
+def is_dsp(site: Site) -> bool:
+    """Whether the pair-packed stream can hold this layer."""
+    return is_int8(site) and can_pair(site.const("weight")) and doubled_shift(site, (1,)) is not None
+
+
+def pack(site: Site) -> Packed:
+    shape: dict[str, Scalar] = {"depth": depth(site), "outputs": outputs(site)}
+    weight = site.const("weight")
+    if is_float(site):
+        clamp = {"lo": site.float("lo"), "hi": site.float("hi")}
+        return Packed({**shape, **clamp, "weight": weight, "bias": site.const("bias")})
+    return Packed({**shape, **requantize_fields(site), "weight": weight, "bias": folded_bias(site, (1,))})
+
+
+def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    return {"real": is_float(site), "weight_type": TYPES[str(site.const("weight").dtype)]}
+
+
+def width(site: Site) -> int:
+    """Channels of a group: 8 for one pixel at a time, 4 for two."""
+    return 8 if pixels(site) == 1 else 4
+
+
+def pack_dsp(site: Site) -> Packed:
+    weight = pad_to(site.const("weight"), 1, 4)
+    stream = pair_stream(weight, folded_bias(site, (1,)), site.const("mult"), width(site))
+    numbers = {"depth": depth(site), "outputs": outputs(site), **dsp_fields(site, (1,))}
+    return Packed({**numbers, "group_words": int(stream.shape[1]), "stream": stream.reshape(-1)})
+
+
+def scratch_dsp(site: Site) -> int:
+    """Widened pixels."""
+    return -(-depth(site) // 4) * (8 if width(site) == 8 else 16)
+
+
+def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
+    """Instructions: so many a multiply-accumulate, so many an output."""
+    weight = site.const("weight")
+    return Cost(site.output.elements * (depth(site) * per_mac + per_output), 0.0, int(weight.nbytes) + 8 * outputs(site))
+
+
+KERNELS = [
+    Kernel(
+        "dense_s8_dsp1",
+        "dense",
+        "dense_s8_dsp",
+        pack_dsp,
+        needs=frozenset({"dsp"}),
+        when=lambda site: is_dsp(site) and width(site) == 8,
+        units=pixels,
+        scratch=scratch_dsp,
+        variant=lambda site: {"pixels": 1},
+        cost=lambda site: predicted(site, 0.96, 7.0),
+    ),
+    Kernel(
+        "dense_s8_dsp",
+        "dense",
+        "dense_s8_dsp",
+        pack_dsp,
+        needs=frozenset({"dsp"}),
+        when=lambda site: is_dsp(site) and width(site) == 4,
+        units=pixels,
+        scratch=scratch_dsp,
+        variant=lambda site: {"pixels": 2},
+        cost=lambda site: predicted(site, 0.81, 7.0),
+    ),
+    Kernel(
+        "dense_s8_c",
+        "dense",
+        "dense_c",
+        pack,
+        when=is_int8,
+        units=pixels,
+        variant=variant,
+        cost=lambda site: predicted(site, 4.0, 20.0),
+    ),
+    Kernel(
+        "dense_f32_c",
+        "dense",
+        "dense_c",
+        pack,
+        when=is_float,
+        units=pixels,
+        variant=variant,
+        cost=lambda site: predicted(site, 4.0, 10.0),
+    ),
+]

@@ -1,0 +1,85 @@
+"""Kernels of maxpool and avgpool: one output row from the rows of its window, four channels at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+
+GEOMETRY = ("kernel", "stride", "dilation", "pad", "size", "out")
+
+
+def geometry(site: Site) -> dict[str, Scalar | Array]:
+    """Heights and widths as fields: kernel_h, kernel_w, ..., then channels."""
+    fields: dict[str, Scalar | Array] = {}
+    for name in GEOMETRY:
+        fields[f"{name}_h"], fields[f"{name}_w"] = site.ints(name)
+    return fields | {"channels": site.int("channels")}
+
+
+def average_fields(site: Site) -> dict[str, Scalar | Array]:
+    """zx, zy, lo, hi, then num and den (exact quotient), or mult and shift (fixed point)."""
+    exact = bool(site.step.attrs["exact"])
+    numbers = ("zx", "zy", "lo", "hi", *(("num",) if exact else ()))
+    arrays = ("den",) if exact else ("mult", "shift")
+    return {**{n: site.int(n) for n in numbers}, **{n: site.const(n) for n in arrays}}
+
+
+def classes(site: Site) -> int:
+    """Different element counts of an average pool."""
+    return site.const("count" if site.output.dtype == "float32" else "den" if site.step.attrs["exact"] else "mult").size
+
+
+def pack_max(site: Site) -> Packed:
+    return Packed(geometry(site))
+
+
+def pack_average(site: Site) -> Packed:
+    fields = geometry(site)
+    if classes(site) > 1:
+        fields |= {"column_classes": site.int("column_classes")}
+        fields |= {name: site.const(name).astype(np.uint8) for name in ("row_class", "column_class")}
+    fields |= {"count": site.const("count")} if site.output.dtype == "float32" else average_fields(site)
+    return Packed(fields)
+
+
+def max_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    real = site.output.dtype == "float32"
+    return {"ctype": "float" if real else "int8_t", "lowest": "-3.4028234663852886e38f" if real else "-128"}
+
+
+def average_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    return {
+        "real": site.output.dtype == "float32",
+        "exact": bool(site.step.attrs.get("exact", False)),
+        "one": classes(site) == 1,
+    }
+
+
+def cost(site: Site) -> Cost:
+    """Two to four instructions an element, some forty a block of four results."""
+    kernel_h, kernel_w = site.ints("kernel")
+    return Cost(instructions=site.output.elements * (3.0 * kernel_h * kernel_w + 10.0))
+
+
+def family(op: str, dtype: str, suffix: str) -> Kernel:
+    maximum = op == "maxpool"
+    return Kernel(
+        name=f"{op}_{suffix}",
+        op=op,
+        template=op,
+        pack=pack_max if maximum else pack_average,
+        when=lambda site: site.output.dtype == dtype == site.input.dtype,
+        access=("taps_null",),
+        row=not maximum,
+        variant=max_variant if maximum else average_variant,
+        cost=cost,
+    )
+
+
+KERNELS = [
+    family(op, dtype, suffix) for op in ("maxpool", "avgpool") for dtype, suffix in (("int8", "s8"), ("float32", "f32"))
+]

@@ -1,0 +1,41 @@
+"""Softmax over the last axis: three passes over a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgec.ir.program import Site
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+
+
+def groups(site: Site) -> int:
+    """Vectors normalised together in one output row."""
+    return site.output.row_elements // site.int("depth")
+
+
+def pack_int8(site: Site) -> Packed:
+    names = ("depth", "factor", "exponent", "zy", "lo", "hi")
+    return Packed({**{name: site.int(name) for name in names}, "table": site.const("table")})
+
+
+def pack_float(site: Site) -> Packed:
+    limits = {key: site.float(key) for key in ("lo", "hi") if key in site.step.attrs}
+    return Packed({"depth": site.int("depth"), **limits})
+
+
+def float_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    return {"log": bool(site.int("log")), "lo": "lo" in site.step.attrs, "hi": "hi" in site.step.attrs}
+
+
+KERNELS = [
+    Kernel(
+        "softmax_s8", "softmax", "softmax_s8", pack_int8, when=lambda site: site.output.dtype == site.input.dtype == "int8",
+        units=groups, inplace=(0,),
+        cost=lambda site: Cost(25.0 * site.output.elements + 200.0, 32.0 * site.output.elements + 300.0, 1024),
+    ),
+    Kernel(
+        "softmax_f32", "softmax", "softmax_f32", pack_float, when=lambda site: site.output.dtype == site.input.dtype == "float32",
+        units=groups, inplace=(0,), variant=float_variant,
+        cost=lambda site: Cost(60.0 * site.output.elements, 90.0 * site.output.elements),
+    ),
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Where every byte lives: lifetimes, placement, and an independent proof."""

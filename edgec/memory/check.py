@@ -1,0 +1,166 @@
+"""An independent proof that a placed program never reads a byte that something else has overwritten.
+
+Shares nothing with the planner: it walks the kernel calls in execution order and keeps, for every byte of the arena, which row of
+which buffer was written there last.  A read of a row whose bytes have another owner is a collision.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgec.errors import EdgecError
+from edgec.ir.program import ITEM_BYTES, Array, Buffer, Program, Step, scratch_layout
+from edgec.ir.pull import Call, all_calls
+from edgec.ir.reach import Run
+
+NOBODY = -1
+
+
+class PlanError(EdgecError):
+    """The memory plan is wrong: a defect of the planner (or of a hand-written program), never of the model."""
+
+
+class _Arena:
+    """Owner of each byte: buffer number * 2^24 + row."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.owner = np.full(program.arena, NOBODY, np.int64)
+        self.offsets = program.offsets
+        self.numbers = {b.name: i for i, b in enumerate(program.buffers)}
+        self.bases = {b.name: program.base(b.name) for b in program.buffers}
+        self.tiles: dict[str, int] = {}
+
+    def placed(self) -> None:
+        """Every stored buffer that is used lies inside the arena, on a boundary of its elements."""
+        used = {n for step in self.program.steps for n in (*step.inputs, step.output)}
+        for name in sorted(used | {port.buffer for port in (*self.program.inputs, *self.program.outputs)}):
+            base = self.bases[name]
+            if base.tile:
+                continue
+            offset = self.offsets.get(base.name)
+            if offset is None or offset < 0 or offset + base.bytes > self.owner.size:
+                raise PlanError(f"buffer {name!r} at {offset} leaves the arena of {self.owner.size} bytes", "the memory plan is wrong")
+            if offset % ITEM_BYTES[base.dtype] or offset % ITEM_BYTES[self.program.by_name[name].dtype]:
+                raise PlanError(f"{base.dtype} buffer {name!r} at {offset} is not aligned", "the memory plan is wrong")
+
+    def spans(self, name: str, first: int, stop: int) -> list[tuple[int, int, Array]]:
+        """(start, end, expected owner of each byte) of rows first..stop-1 of a buffer or view."""
+        seen, base = self.program.by_name[name], self.bases[name]
+        number = self.numbers[base.name] << 24
+        offset = self.offsets[base.name]
+        if base.is_full:
+            start, end = first * seen.row_bytes, stop * seen.row_bytes
+            rows = np.arange(start, end) // max(base.row_bytes, 1)
+            return [(offset + start, offset + end, number + rows)]
+        if seen.row_bytes != base.row_bytes:
+            raise PlanError(f"view {name!r} cuts the rows of ring {base.name!r} differently", "keep all rows of the ring")
+        found = []
+        for row in range(first, stop):
+            start = offset + row % base.stored_rows * base.row_bytes
+            found.append((start, start + base.row_bytes, np.full(base.row_bytes, number + row)))
+        return found
+
+    def read(self, name: str, first: int, stop: int, who: str) -> None:
+        base = self.bases[name]
+        if base.tile:
+            if self.tiles.get(base.name) != stop - 1 or stop - first != 1:
+                raise PlanError(f"{who} reads row {first} of tile {name!r}, which holds row {self.tiles.get(base.name)}", "make it a ring")
+            return
+        for start, end, owners in self.spans(name, first, stop):
+            wrong = np.flatnonzero(self.owner[start:end] != owners)
+            if wrong.size:
+                at = start + int(wrong[0])
+                raise PlanError(
+                    f"{who} reads byte {at} as {self.describe(int(owners[wrong[0]]))}, but it holds {self.describe(int(self.owner[at]))}",
+                    "the memory plan is wrong; please report the model",
+                )
+
+    def write(self, name: str, first: int, stop: int) -> None:
+        base = self.bases[name]
+        if base.tile:
+            self.tiles[base.name] = stop - 1
+            return
+        for start, end, owners in self.spans(name, first, stop):
+            self.owner[start:end] = owners
+
+    def contiguous(self, name: str, first: int, stop: int, who: str) -> None:
+        """Rows that one call takes as a run must not go round the end of a ring."""
+        base = self.bases[name]
+        if not base.tile and not base.is_full and first % base.stored_rows + stop - first > base.stored_rows:
+            raise PlanError(f"{who}: rows {first}..{stop - 1} of ring {name!r} do not lie behind one another", "the ring needs another size")
+
+    def describe(self, owner: int) -> str:
+        if owner == NOBODY:
+            return "nothing"
+        return f"row {owner & 0xFFFFFF} of {self.program.buffers[owner >> 24].name!r}"
+
+
+def _needed(step: Step, index: int, call: Call, source: Buffer) -> tuple[int, int]:
+    """Rows first..stop-1 of input `index` that the call reads."""
+    spans = [step.reach[index].rows(y) for y in range(call.first, call.stop)]
+    wanted = [span for span in spans if span[0] <= span[1]]
+    if not wanted:
+        return 0, 0
+    first, last = min(s[0] for s in wanted), max(s[1] for s in wanted)
+    if first < 0 or last >= source.rows:
+        raise PlanError(f"{step.name} reaches for rows {first}..{last} of {source.name!r}, which has {source.rows}", "the step's reach is wrong")
+    return first, last + 1
+
+
+def _call(arena: _Arena, call: Call, scratch: tuple[int, int]) -> None:
+    step, program = call.step, arena.program
+    writes = [] if arena.bases[step.output].tile else arena.spans(step.output, call.first, call.stop)
+    arena.contiguous(step.output, call.first, call.stop, step.name)
+    for index, name in enumerate(step.inputs):
+        source = program.by_name[name]
+        first, stop = _needed(step, index, call, source)
+        if first == stop:
+            continue
+        arena.read(name, first, stop, step.name)
+        if isinstance(step.reach[index], Run):
+            arena.contiguous(name, first, stop, step.name)
+        if arena.bases[name].tile:
+            continue
+        for start, end, _ in arena.spans(name, first, stop):
+            if scratch[0] < end and start < scratch[1]:
+                raise PlanError(f"{step.name}: its scratch lies on the rows of {name!r} that it reads", "the memory plan is wrong")
+            for low, high, _ in writes:
+                if low >= end or start >= high:
+                    continue
+                out = program.by_name[step.output]
+                narrow = out.row_bytes <= source.row_bytes and out.row_elements == source.row_elements and out.rows == source.rows
+                if index not in step.inplace or low > start or not narrow:  # in ascending order an element is read before it is covered
+                    raise PlanError(f"{step.name} overwrites rows of {name!r} while it reads them", "its kernel cannot work in place")
+    for low, high, _ in writes:
+        if scratch[0] < high and low < scratch[1]:
+            raise PlanError(f"{step.name}: its scratch lies on the rows it makes", "the memory plan is wrong")
+    if scratch[1] > scratch[0]:
+        arena.owner[scratch[0] : scratch[1]] = NOBODY
+    arena.write(step.output, call.first, call.stop)
+
+
+def check(program: Program, keep_input: bool = False) -> None:
+    """Raises PlanError with the step, the byte and both owners if any live byte would be overwritten; returns None for a sound plan."""
+    arena = _Arena(program)
+    arena.placed()
+    for port in program.inputs:
+        arena.write(port.buffer, 0, program.by_name[port.buffer].rows)
+    regions = []
+    for segment in program.segments:
+        size = scratch_layout(program, segment)[2]
+        if size > segment.scratch:
+            raise PlanError(f"a segment needs {size} bytes of scratch and was given {segment.scratch}", "the memory plan is wrong")
+        if segment.scratch_offset >= 0:
+            if segment.scratch_offset + size > program.arena:
+                raise PlanError("the scratch of a segment leaves the arena", "the memory plan is wrong")
+            regions.append((segment.scratch_offset, segment.scratch_offset + size))
+        elif size > program.scratch:
+            raise PlanError(f"a segment needs {size} bytes of scratch, there are {program.scratch}", "the memory plan is wrong")
+        else:
+            regions.append((0, 0))
+    for index, call in all_calls(program):
+        _call(arena, call, regions[index])
+    kept = (*program.outputs, *(program.inputs if keep_input else ()))
+    for port in kept:
+        arena.read(port.buffer, 0, program.by_name[port.buffer].rows, f"{'output' if port in program.outputs else 'kept input'} {port.name!r}")

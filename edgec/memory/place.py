@@ -1,0 +1,117 @@
+"""Offsets for blocks: greedy by several orders, the smallest arena wins.  Outputs may lie over inputs as far as their trail allows.
+
+Source: Pisarchyk & Lee 2020 (greedy by size); memory note, sections B and F.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from edgec.ir.program import Place, Program
+from edgec.memory.lifetime import SCRATCH, Block, blocks, lower_bound, uses
+from edgec.memory.trail import trails
+
+ALIGN = 4
+SHUFFLES = 200
+Trails = dict[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A program with offsets.  lower_bound: bytes below which no placement of these segments can go."""
+
+    program: Program
+    lower_bound: int
+
+
+def aligned(value: int) -> int:
+    """The next multiple of the arena's alignment."""
+    return (value + ALIGN - 1) // ALIGN * ALIGN
+
+
+def fits(block: Block, at: int, other: Block, there: int, pairs: Trails) -> bool:
+    """Whether two blocks alive together may have these offsets."""
+    if at + block.bytes <= there or there + other.bytes <= at:
+        return True
+    over, under = pairs.get((block.name, other.name)), pairs.get((other.name, block.name))
+    return (over is not None and at + over <= there) or (under is not None and there + under <= at)
+
+
+def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None) -> tuple[dict[Block, int], int]:
+    """Each block in turn at the lowest offset that fits all placed ones.  Stops early (with `limit`) when it is no better than that."""
+    offsets: dict[Block, int] = {}
+    size = 0
+    for block in order:
+        busy = [(other, at) for other, at in offsets.items() if other.meets(block)]
+        tries = {0}
+        for other, at in busy:
+            tries.add(aligned(at + other.bytes))
+            over, under = pairs.get((block.name, other.name)), pairs.get((other.name, block.name))
+            if over is not None and at >= over:
+                tries.add((at - over) // ALIGN * ALIGN)
+            if under is not None:
+                tries.add(aligned(at + under))
+        offset = next(t for t in sorted(tries) if all(fits(block, t, other, at, pairs) for other, at in busy))
+        offsets[block] = offset
+        size = max(size, offset + block.bytes)
+        if limit is not None and size >= limit:
+            return offsets, size
+    return offsets, size
+
+
+def orders(found: list[Block], pairs: Trails) -> Iterator[list[Block]]:
+    """Orders worth trying: by size, by life, the fullest segment first (outputs before the inputs they overwrite), then shuffles of that."""
+    yield sorted(found, key=lambda b: (-b.bytes, b.first, b.name))
+    yield sorted(found, key=lambda b: (-b.bytes * (b.last - b.first + 1), b.first, b.name))
+    yield sorted(found, key=lambda b: (-b.last, -b.bytes, b.name))
+    yield sorted(found, key=lambda b: (b.first, -b.bytes, b.name))
+    whens = range(-1, max((b.last for b in found), default=0) + 1)
+    load = {w: sum(b.bytes for b in found if b.first <= w <= b.last) for w in whens}
+    outs = {out for out, _ in pairs}
+    rank: dict[Block, tuple[int, bool, int]] = {}
+    for position, when in enumerate(sorted(load, key=lambda w: -load[w])):
+        for block in found:
+            if block.first <= when <= block.last:
+                rank.setdefault(block, (position, not (block.name in outs and block.first == when), -block.bytes))
+    peak = sorted(found, key=lambda b: (rank[b], b.name))
+    yield peak
+    dice = random.Random(1)  # noqa: S311
+    for _ in range(SHUFFLES):
+        keys = {b: (rank[b][0] + dice.choice((0, 0, 1, 2, 5)), dice.random()) for b in peak}
+        yield sorted(peak, key=lambda b: keys[b])
+
+
+def solve(found: list[Block], pairs: Trails) -> tuple[dict[Block, int], int]:
+    """The smallest arena that any of the orders gives."""
+    bound = lower_bound(found, pairs)
+    best: tuple[dict[Block, int], int] | None = None
+    for order in orders(found, pairs):
+        offsets, size = greedy(order, pairs, best[1] if best else None)
+        if best is None or (size < best[1] and len(offsets) == len(found)):
+            best = offsets, size
+        if best[1] <= aligned(bound):
+            break
+    assert best is not None
+    return best
+
+
+def place(program: Program, keep_input: bool = False) -> Placed:
+    """The program with arena, places and scratch offsets filled in."""
+    found = blocks(program, keep_input)
+    life = uses(program, keep_input)
+    pairs = trails(program, {name: last for name, (_, last) in life.items()})
+    offsets, size = solve(found, pairs)
+    at = {block.name: offset for block, offset in offsets.items()}
+    segments = tuple(
+        replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments)
+    )
+    sizes = {b.name: b.bytes for b in found}
+    over: dict[str, list[str]] = {}
+    for out, source in pairs:
+        if at[out] < at[source] + sizes[source] and at[source] < at[out] + sizes[out]:
+            over.setdefault(out, []).append(source)
+    places = tuple(Place(b.name, at[b.name], tuple(over.get(b.name, ()))) for b in program.buffers if b.name in at)
+    made = program.with_(places=places, segments=segments, arena=max(aligned(size), ALIGN), scratch=0)
+    return Placed(made, lower_bound(found, pairs))

@@ -1,0 +1,1 @@
+"""Operators, one page each; `registry` finds them."""

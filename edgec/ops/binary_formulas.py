@@ -1,0 +1,180 @@
+"""The numbers of the int8 formulas of binary.py, and the formulas themselves in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgec.arithmetic import addition, multipliers, quantize, requantize
+from edgec.ir.program import Array, Attr, Quant, Site
+from edgec.ops.base import Tensor, Unit
+from edgec.ops.elementwise import bounds, per_tensor_int8, real_values
+from edgec.ops.unary import lookup_table
+
+Formula = tuple[str, dict[str, Attr], dict[str, Array]]
+Spread = Callable[[Array], Array]
+LARGEST = 512.0  # a factor above it saturates for every product of at least 1, whatever the zero point
+
+
+class NoFormula(Exception):  # noqa: N818  (a way out, not an error)
+    """The operands have no int8 formula; compute in float32."""
+
+
+def _output(unit: Unit) -> tuple[Quant, dict[str, Attr]]:
+    assert unit.quant is not None
+    lo, hi = bounds(unit, unit.quant)
+    return unit.quant, {"zy": unit.quant.zero_point, "lo": lo, "hi": hi}
+
+
+def _quant(tensor: Tensor) -> Quant:
+    assert tensor.quant is not None
+    return tensor.quant
+
+
+def _factors(real: Array) -> tuple[Array, dict[str, Attr]]:
+    """Signed fixed-point factors with one shift: (int32 m, {"shift", "left"})."""
+    real = np.clip(
+        np.nan_to_num(np.asarray(real, np.float64), nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST
+    )
+    fixed = multipliers(np.abs(real).reshape(-1))
+    return (fixed.m * np.sign(real).reshape(-1)).astype(np.int32), {"shift": fixed.shift, "left": fixed.left}
+
+
+def _addition(a: float, b: float, y: float) -> tuple[int, int, int]:
+    try:
+        return addition(a, b, y)
+    except ValueError as error:
+        raise NoFormula from error
+
+
+def _add(unit: Unit, qa: Quant, qb: Quant, sign_a: int = 1, sign_b: int = 1) -> dict[str, Attr]:
+    y, out = _output(unit)
+    ma, mb, k = _addition(sign_a * qa.scale, sign_b * qb.scale, y.scale)
+    return {**out, "ma": ma, "mb": mb, "k": k, "za": qa.zero_point, "zb": qb.zero_point}
+
+
+def add(unit: Unit, a: Tensor, b: Tensor) -> Formula:
+    return "add", _add(unit, _quant(a), _quant(b), 1, -1 if unit.op_type == "Sub" else 1), {}
+
+
+def add_const(unit: Unit, x: Tensor, const: Tensor, spread: Spread, const_last: bool) -> Formula:
+    negative = unit.op_type == "Sub"
+    sign_x, sign_b = (1, -1 if negative else 1) if const_last else (-1 if negative else 1, 1)
+    stored = per_tensor_int8(const)
+    if stored is not None:
+        return "add", _add(unit, _quant(x), stored[1], sign_x, sign_b), {"b": spread(stored[0])}
+    y, out = _output(unit)
+    values = sign_b * spread(real_values(const))
+    largest = float(np.abs(values).max(initial=0.0))
+    ma, _, k = _addition(
+        sign_x * _quant(x).scale, largest / 127, y.scale
+    )  # as if the constants were int8: the sums stay in int32
+    table = np.rint(values / y.scale * 2.0**k).astype(np.int64) - ma * _quant(x).zero_point + (1 << (k - 1))
+    return "add_table", {**out, "ma": ma, "k": k, "za": 0}, {"table": table.astype(np.int32)}
+
+
+def mul(unit: Unit, a: Tensor, b: Tensor) -> Formula:
+    y, out = _output(unit)
+    m, shifts = _factors(np.array(_quant(a).scale * _quant(b).scale / y.scale))
+    return "mul", {**out, "m": int(m[0]), **shifts, "za": _quant(a).zero_point, "zb": _quant(b).zero_point}, {}
+
+
+def mul_const(unit: Unit, x: Tensor, const: Tensor, spread: Spread, const_last: bool) -> Formula:
+    y, out = _output(unit)
+    stored = per_tensor_int8(const)
+    if stored is not None:
+        m, shifts = _factors(np.array(_quant(x).scale * stored[1].scale / y.scale))
+        zeros: dict[str, Attr] = {"za": _quant(x).zero_point, "zb": stored[1].zero_point}
+        return "mul", {**out, "m": int(m[0]), **shifts, **zeros}, {"b": spread(stored[0])}
+    m, shifts = _factors(_quant(x).scale * spread(real_values(const)) / y.scale)
+    return "mul_table", {**out, **shifts, "za": _quant(x).zero_point}, {"table": m}
+
+
+def div(unit: Unit, a: Tensor, b: Tensor) -> Formula:
+    y, out = _output(unit)
+    under = (np.arange(-128, 128) - _quant(b).zero_point) * _quant(b).scale * y.scale
+    with np.errstate(divide="ignore"):
+        m, shifts = _factors(_quant(a).scale / under)
+    return "div", {**out, **shifts, "za": _quant(a).zero_point}, {"reciprocals": m}
+
+
+def div_const(unit: Unit, x: Tensor, const: Tensor, spread: Spread, const_last: bool) -> Formula:
+    if not const_last:
+        raise NoFormula
+    y, out = _output(unit)
+    with np.errstate(divide="ignore"):
+        m, shifts = _factors(_quant(x).scale / spread(real_values(const)) / y.scale)
+    return "mul_table", {**out, **shifts, "za": _quant(x).zero_point}, {"table": m}
+
+
+def choose(unit: Unit, a: Tensor, b: Tensor) -> Formula:
+    y, out = _output(unit)
+    tables = {name: lookup_table(lambda v: v, _quant(t), y) for name, t in (("table_a", a), ("table_b", b))}
+    return unit.op_type.lower(), out, tables
+
+
+def choose_const(unit: Unit, x: Tensor, const: Tensor, spread: Spread, const_last: bool) -> Formula:
+    y, out = _output(unit)
+    values = quantize(spread(real_values(const)), y.scale, y.zero_point)
+    tables = {"table_a": lookup_table(lambda v: v, _quant(x), y), "table_b": np.arange(-128, 128).astype(np.int8)}
+    return unit.op_type.lower(), out, {**tables, "b": values}
+
+
+def prelu_const(unit: Unit, x: Tensor, const: Tensor, spread: Spread, const_last: bool) -> Formula:
+    if not const_last:
+        raise NoFormula
+    y, out = _output(unit)
+    slope = spread(real_values(const))
+    m, shifts = _factors(_quant(x).scale / y.scale * np.append(slope, 1.0))
+    return "prelu_table", {**out, **shifts, "m": int(m[-1]), "za": _quant(x).zero_point}, {"table": m[:-1]}
+
+
+def none(unit: Unit, *rest: Any) -> Formula:
+    raise NoFormula
+
+
+FORMULAS: dict[str, Callable[[Unit, Tensor, Tensor], Formula]] = {
+    "add": add, "mul": mul, "div": div, "max": choose, "min": choose, "pow": none, "prelu": none,
+}  # fmt: skip
+CONST_FORMULAS: dict[str, Callable[[Unit, Tensor, Tensor, Spread, bool], Formula]] = {
+    "add": add_const, "mul": mul_const, "div": div_const, "max": choose_const, "min": choose_const, "pow": none, "prelu": prelu_const,
+}  # fmt: skip
+
+FLOAT: dict[str, Callable[[Array, Array], Array]] = {
+    "add": np.add, "sub": np.subtract, "rsub": lambda a, b: b - a, "mul": np.multiply, "div": np.divide, "rdiv": lambda a, b: b / a,
+    "max": np.maximum, "min": np.minimum, "pow": np.power, "rpow": lambda a, b: np.power(b, a),
+    "prelu": lambda a, b: np.where(a < 0, a * b, a), "rprelu": lambda a, b: np.where(b < 0, a * b, b),
+}  # fmt: skip
+
+
+def compute(site: Site, a: Array, b: Array) -> Array:
+    """The formula on equally long vectors of operand a and of operand b (or the constant that stands for it)."""
+    attrs: Any = site.step.attrs
+    kind = attrs["kind"]
+    if site.output.dtype == "float32":
+        with np.errstate(all="ignore"):
+            y = np.asarray(FLOAT[kind](a, b), np.float32)
+        return np.clip(y, np.float32(attrs.get("lo", -np.inf)), np.float32(attrs.get("hi", np.inf)))
+    a, b = a.astype(np.int64), b.astype(np.int64)
+    zy, lo, hi = attrs["zy"], attrs["lo"], attrs["hi"]
+    if kind in ("max", "min"):
+        choice = np.maximum if kind == "max" else np.minimum
+        return np.clip(choice(site.const("table_a")[a + 128], site.const("table_b")[b + 128]), lo, hi).astype(np.int8)
+    a = a - attrs["za"]
+    if kind == "add_table":
+        return np.clip(zy + ((attrs["ma"] * a + b) >> attrs["k"]), lo, hi).astype(np.int8)
+    if kind == "div":
+        m = site.const("reciprocals")[b + 128]
+    elif kind == "mul_table":
+        m = b
+    elif kind == "prelu_table":
+        m = np.where(a >= 0, attrs["m"], b)
+    else:
+        b = b - attrs["zb"]
+        if kind == "add":
+            total = attrs["ma"] * a + attrs["mb"] * b + (1 << (attrs["k"] - 1))
+            return np.clip(zy + (total >> attrs["k"]), lo, hi).astype(np.int8)
+        a, m = a * b, np.int64(attrs["m"])
+    return requantize(a, m, attrs["shift"], attrs["left"], zy, lo, hi)

@@ -1,0 +1,61 @@
+"""Where number formats meet: quantize, dequantize, requantize; and the steps that only put bytes somewhere: constant, copy.
+
+    quantize    float32 -> int8 or uint8   attrs scale, zy          ONNX QuantizeLinear (arithmetic.quantize); NaN gives the lowest value
+    dequantize  int8 or uint8 -> float32   attrs scale, zx          ONNX DequantizeLinear (arithmetic.dequantize)
+    requantize  8 bits -> 8 bits           attrs sx, zx, sy, zy     the second after the first: a table of 256 made at compile time
+    constant    no input                   consts value (flat)      writes it to its buffer
+    copy        any type                                            the same bytes elsewhere
+Lowering makes these steps by itself; no ONNX node is taken here.  All are elementwise (Run); shapes and axis order stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgec.arithmetic import dequantize, quantize
+from edgec.ir.program import Array, Site
+from edgec.ops.base import Op
+
+
+class Quantize(Op):
+    name = "quantize"
+
+    def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
+        real = np.nan_to_num(rows[0][y0:y1], nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        with np.errstate(over="ignore"):
+            return quantize(real, site.float("scale"), site.int("zy"), site.output.dtype)
+
+
+class Dequantize(Op):
+    name = "dequantize"
+
+    def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
+        return dequantize(rows[0][y0:y1], site.float("scale"), site.int("zx"))
+
+
+class Requantize(Op):
+    name = "requantize"
+
+    def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
+        real = dequantize(rows[0][y0:y1], site.float("sx"), site.int("zx"))
+        with np.errstate(over="ignore"):
+            return quantize(real, site.float("sy"), site.int("zy"), site.output.dtype)
+
+
+class Constant(Op):
+    name = "constant"
+
+    def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
+        return np.array(site.const("value").reshape(site.output.rows, -1)[y0:y1])
+
+
+class Copy(Op):
+    name = "copy"
+
+    def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
+        return np.array(rows[0][y0:y1])
+
+
+OPS = (Quantize(), Dequantize(), Requantize(), Constant(), Copy())

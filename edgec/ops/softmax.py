@@ -1,0 +1,99 @@
+"""Softmax and LogSoftmax over one axis, which lowering stores last.
+
+int8 Softmax, integers only, one division a row of `depth` values with d = max - q:
+    e[d]  = rint(2^30 * exp(-s*d))                      table of 256, uint32
+    S     = sum of e over the row                       64 bits, at least 2^30
+    S'    = the top 32 bits of S:  S' in [2^31, 2^32), S ~ S' * 2^up, up = bits(S) - 32 (-1 or more)
+    inv   = floor(factor * 2^32 / S')                   1/s_y = factor * 2^-exponent, factor in [2^30, 2^31)
+    y     = clamp(z + ((e[d] * inv + 2^(X-1)) >> X)),   X = 32 + exponent + up; X above 62 gives z
+Every part is within 2^-28 relative, so y is the exact real softmax rounded half up, but for values that close to a tie.
+Beyond 1/s_y = 2^20 the factor is cut (such a result saturates except for probabilities under 2^-12).
+LogSoftmax is computed in float32.  attrs: depth; int8: factor, exponent, zy, lo, hi, consts table; float32: lo, hi where given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgec.ir.program import Array, Attr, Site
+from edgec.ir.reach import Run
+from edgec.ops.base import Lowering, Op, Tensor, Unit
+from edgec.ops.elementwise import as_float, bounds, is_integer, rows_of
+
+ONE = 1 << 30
+SMALLEST_SCALE = 2.0**-20
+
+
+def exponentials(scale: float) -> Array:
+    """uint32[256]: 2^30 * exp(-scale * d)."""
+    return np.rint(ONE * np.exp(-float(scale) * np.arange(256))).astype(np.uint32)
+
+
+def output_factor(scale: float) -> tuple[int, int]:
+    """1/scale = factor * 2^-exponent with factor in [2^30, 2^31)."""
+    mantissa, power = math.frexp(1.0 / max(float(scale), SMALLEST_SCALE))
+    factor = round(mantissa * 2.0**31)
+    return (factor, 31 - power) if factor < 2**31 else (ONE, 30 - power)
+
+
+def integer_softmax(q: Array, table: Array, factor: int, exponent: int, zero: int, lo: int, hi: int) -> Array:
+    """int8 [groups, depth] -> int8, as the formula above says."""
+    top = q.max(axis=1, keepdims=True).astype(np.int64)
+    e = table[top - q].astype(np.uint64)
+    total = e.sum(axis=1, dtype=np.uint64)
+    up = np.array([int(s).bit_length() - 32 for s in total], np.int64)
+    normal = np.where(
+        up >= 0, total >> np.maximum(up, 0).astype(np.uint64), total << np.maximum(-up, 0).astype(np.uint64)
+    )
+    inverse = (np.uint64(factor << 32) // normal)[:, None]
+    shift = (32 + exponent + up)[:, None]
+    usable = np.clip(shift, 1, 62).astype(np.uint64)
+    y = ((e * inverse + (np.uint64(1) << (usable - np.uint64(1)))) >> usable).astype(np.int64)
+    return np.clip(zero + np.where(shift > 62, 0, y), lo, hi).astype(np.int8)
+
+
+class Softmax(Op):
+    """Softmax page; the axis follows opset 13 (one axis, -1 by default)."""
+
+    name = "softmax"
+    onnx = ("Softmax", "LogSoftmax")
+
+    def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
+        x = unit.inputs[0]
+        assert x is not None
+        x = ctx.stored(x)
+        integer = is_integer(unit, [x]) and unit.op_type == "Softmax"
+        x = x if integer else as_float(unit, ctx, x)
+        rank = len(x.shape)
+        axis = int(unit.attrs.get("axis", -1)) % rank
+        if x.perm[-1] != axis:
+            x = ctx.physical(x, (*(p for p in x.perm if p != axis), axis))
+        rows = rows_of(x)
+        attrs: dict[str, Attr] = {"depth": x.shape[axis]}
+        if not integer:
+            attrs["log"] = int(unit.op_type == "LogSoftmax")
+            attrs.update({key: v for key, v in (("lo", unit.lo), ("hi", unit.hi)) if not math.isinf(v)})
+            return ctx.emit(unit, self.name, [x], x.perm, rows, [Run(rows)], attrs, like=x)
+        assert unit.quant is not None and x.quant is not None
+        factor, exponent = output_factor(unit.quant.scale)
+        lo, hi = bounds(unit, unit.quant)
+        attrs.update({"factor": factor, "exponent": exponent, "zy": unit.quant.zero_point, "lo": lo, "hi": hi})
+        return ctx.emit(unit, self.name, [x], x.perm, rows, [Run(rows)], attrs, {"table": exponentials(x.quant.scale)})
+
+    def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
+        x = rows[0][y0:y1].reshape(-1, site.int("depth"))
+        attrs: Any = site.step.attrs
+        if site.output.dtype == "int8":
+            numbers = (site.int("factor"), site.int("exponent"), site.int("zy"), site.int("lo"), site.int("hi"))
+            return integer_softmax(x, site.const("table"), *numbers).reshape(y1 - y0, -1)
+        shifted = x.astype(np.float64) - x.max(axis=1, keepdims=True)
+        total = np.exp(shifted).sum(axis=1, keepdims=True)
+        y = shifted - np.log(total) if attrs["log"] else np.exp(shifted) / total
+        return np.clip(y, attrs.get("lo", -math.inf), attrs.get("hi", math.inf)).astype(np.float32).reshape(y1 - y0, -1)
+
+
+OPS = (Softmax(),)

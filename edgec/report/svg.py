@@ -1,0 +1,44 @@
+"""The memory plan as a picture: steps to the right, arena bytes upwards, a box for every buffer while it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from edgec.report.text import clean
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 960, 360, 70, 30
+_COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#eeca3b", "#9d755d")
+
+
+def memory_map(document: Mapping[str, Any]) -> str:
+    """An <svg> element of edgec.json's memory plan.  Overlapping boxes are buffers that share bytes on purpose."""
+    arena = max(int(document["arena_bytes"]), 1)
+    steps = max(len(document["steps"]), 1)
+    across = (_WIDTH - _LEFT) / steps
+    up = (_HEIGHT - _BOTTOM) / arena
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        'aria-label="Arena bytes over steps" font-family="sans-serif" font-size="11">',
+        f'<rect x="{_LEFT}" y="0" width="{_WIDTH - _LEFT}" height="{_HEIGHT - _BOTTOM}" fill="#f6f6f6"/>',
+    ]
+    for index, entry in enumerate(document["memory_plan"]):
+        first, last = max(entry["first"], 0), min(entry["last"], steps - 1)
+        x, width = _LEFT + first * across, max((last - first + 1) * across, 1)
+        y, height = _HEIGHT - _BOTTOM - (entry["offset"] + entry["bytes"]) * up, max(entry["bytes"] * up, 1)
+        name = escape(clean(entry["buffer"]))
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'fill="{_COLOURS[index % len(_COLOURS)]}" fill-opacity="0.75" stroke="#fff">'
+            f"<title>{name}: bytes {entry['offset']}..{entry['offset'] + entry['bytes']}, steps {first}..{last}</title>"
+            "</rect>"
+        )
+        if width > 7 * len(name) and height > 12:
+            parts.append(f'<text x="{x + 4:.1f}" y="{y + height / 2 + 4:.1f}" fill="#fff">{name}</text>')
+    for share in (0.0, 0.5, 1.0):
+        y = (_HEIGHT - _BOTTOM) * (1 - share)
+        parts.append(f'<text x="{_LEFT - 6}" y="{max(y, 10):.0f}" text-anchor="end">{int(arena * share):,}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 10}">step 0</text>')
+    parts.append(f'<text x="{_WIDTH}" y="{_HEIGHT - 10}" text-anchor="end">step {steps - 1}</text></svg>')
+    return "\n".join(parts)

@@ -1,0 +1,284 @@
+"""Documents as tables for people: one function a verb, from the dict the verb returns to a rich renderable.
+
+Nothing here measures or decides; a value that a document lacks is simply not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Document = Mapping[str, Any]
+
+
+def kb(count: int | None) -> str:
+    """Bytes as `1,234 B` or `12.3 KB` (KB = 1024 bytes)."""
+    if count is None:
+        return "-"
+    return f"{count:,} B" if count < 10_000 else f"{count / 1024:,.1f} KB"
+
+
+def number(count: float | str | None) -> str:
+    """A count with thousands separators (other numbers to two places), `-` for none."""
+    if count is None or isinstance(count, str):
+        return count or "-"
+    return f"{count:,.2f}" if isinstance(count, float) else f"{count:,}"
+
+
+def clean(value: Any) -> str:
+    """A name from a model on one line, whatever it holds."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", right: str = "") -> Table:
+    """A plain table.  right: names of right-aligned columns, comma separated."""
+    out = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, title_style="bold")
+    to_right = {name.strip() for name in right.split(",")}
+    for column in columns:
+        out.add_column(column, justify="right" if column in to_right else "left", overflow="fold")
+    for row in rows:
+        out.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+    return out
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> Table:
+    """Name and value pairs without a header."""
+    out = Table(box=None, show_header=False, pad_edge=False)
+    out.add_column(style="bold")
+    out.add_column(overflow="fold")
+    for name, value in rows:
+        out.add_row(name, value if isinstance(value, Text) else Text(clean(value)))
+    return out
+
+
+def compiled(document: Document) -> RenderableType:
+    """What `compile` made."""
+    summary = document.get("summary", {})
+    rows = [
+        ("model", f"{document['model']['file']} -> {document['dir']}"),
+        ("target", _target(document)),
+        *(("input", _port(entry)) for entry in document["inputs"]),
+        *(("output", _port(entry)) for entry in document["outputs"]),
+        ("steps", f"{len(document['steps'])}, {number(document['macs'])} MACs"),
+        ("RAM", f"{kb(document['arena_bytes'])} arena + {kb(document['scratch_bytes'])} scratch"),
+    ]
+    if "constant_bytes" in summary:
+        rows.append(("weights", kb(summary["constant_bytes"])))
+    if summary.get("removed_channels"):
+        rows.append(("constant channels", f"{summary['removed_channels']} of {summary['all_channels']} removed"))
+    formats = summary.get("number_formats", ())
+    if "float32" in formats and not {"int8", "uint8"} & set(formats):
+        rows.append(("note", "computes in float32, as the model is not quantized"))
+    rows.append(("next", f"edgec build {document['dir']}, then edgec verify or edgec bench"))
+    return facts(rows)
+
+
+def analyzed(document: Document) -> RenderableType:
+    """What `analyze` found."""
+    parts: list[RenderableType] = [
+        facts(
+            (label, show(document[key]))
+            for key, label, show in (
+                ("model", "model", clean),
+                ("target", "target", lambda value: value or "any"),
+                ("macs", "MACs", number),
+                ("parameters", "parameters", number),
+                ("peak_ram_bytes", "peak RAM, step by step", kb),
+                ("weights_bytes", "weights", kb),
+                ("constant_channels", "constant channels", str),
+            )
+            if document.get(key) is not None
+        )
+    ]
+    if operators := document.get("operators"):
+        rows = operators.items() if isinstance(operators, Mapping) else [(o["op"], o["count"]) for o in operators]
+        parts.append(table(("operator", "count"), rows, right="count"))
+    if unsupported := document.get("unsupported"):
+        rows = [tuple(u.values()) if isinstance(u, Mapping) else tuple(u) for u in unsupported]
+        parts.append(table(("node", "operator", "why not"), rows, title=f"Not supported: {len(rows)}"))
+    if (boards := document.get("boards")) is not None:
+        parts.append(facts([("fits", ", ".join(_name(b) for b in boards) or "none of the boards")]))
+    return Group(*parts)
+
+
+def built(document: Document) -> RenderableType:
+    """What `build` made."""
+    rows = [("target", f"{document['target']} on {document['board'] or 'this machine'}")]
+    rows += [(kind, path) for kind, path in document["artifacts"].items()]
+    if sizes := document.get("sizes"):
+        rows.append(("flash", f"{kb(sizes['flash_total'])}, of which weights {kb(sizes['flash_weights'])}"))
+        ram = sum(sizes[part] for part in ("arena", "scratch", "io", "data_bss"))
+        rows.append(("RAM", f"{kb(ram)} and the stack, which bench measures"))
+    return facts(rows)
+
+
+def measured(document: Document, layers: bool = False) -> RenderableType:
+    """What `bench` measured."""
+    ram, flash = document.get("ram"), document.get("flash")
+    rows: list[tuple[str, Any]] = [("model", document.get("model", "")), ("target", _target(document))]
+    rows += [(label, number(document[key])) for key, label in _COUNTS if document.get(key) is not None]
+    if ram:
+        parts = ", ".join(f"{name} {number(ram[name])}" for name in ("arena", "scratch", "io", "data_bss", "stack"))
+        rows.append(("RAM", f"{number(ram['total'])} B  ({parts})"))
+    if flash:
+        rows.append(
+            ("flash", f"{number(flash['total'])} B  (code {number(flash['code'])}, weights {number(flash['weights'])})")
+        )
+    if document.get("output_crc32"):
+        rows.append(("output CRC-32", document["output_crc32"]))
+    if not layers or not document.get("layers"):
+        return facts(rows)
+    unit = "instructions" if "instructions" in document else "microseconds"
+    counted = list(document["layers"])
+    if overhead := document.get("overhead"):
+        counted.append({"name": "(between layers)", "op": "", "macs": 0, **overhead})
+    total = sum(layer[unit] or 0 for layer in counted) or 1
+    lines = [
+        (
+            layer["name"],
+            layer["op"],
+            number(layer["macs"]),
+            number(layer[unit]),
+            f"{(layer[unit] or 0) / layer['macs']:.2f}" if layer["macs"] else "-",
+            f"{100 * (layer[unit] or 0) / total:.1f} %",
+            number(layer.get("cycles_estimate")),
+        )
+        for layer in counted
+    ]
+    columns = ("layer", "op", "MACs", unit, "per MAC", "share", "cycles est.")
+    return Group(facts(rows), table(columns, lines, right=", ".join(columns[2:])))
+
+
+_COUNTS = (
+    ("macs", "MACs"),
+    ("instructions", "instructions"),
+    ("cycles_estimate", "cycles (estimate)"),
+    ("cycles_model", "cycle model"),
+    ("device", "device"),
+    ("microseconds", "microseconds"),
+    ("inferences_per_second", "inferences a second"),
+    ("stack", "stack bytes"),
+)
+
+
+def verified(document: Document) -> RenderableType:
+    """What `verify` found."""
+    verdict = Text("same", "bold green") if document["ok"] else Text("different", "bold red")
+    rows: list[tuple[str, Any]] = [("verdict", verdict), ("compiled code on", document.get("on", "host"))]
+    rows += [
+        (key.replace("_", " "), value)
+        for key, value in document.items()
+        if key not in _SAID and value is not None and _small(value)
+    ]
+    parts: list[RenderableType] = [facts(rows)]
+    for key in ("outputs", "layers"):
+        entries = [entry for entry in document.get(key) or () if isinstance(entry, Mapping)]
+        if entries:
+            columns = [name for name, value in entries[0].items() if _small(value)]
+            lines = [[_cell(entry.get(column)) for column in columns] for entry in entries]
+            parts.append(table([column.replace("_", " ") for column in columns], lines, title=key))
+    return Group(*parts)
+
+
+_SAID = frozenset(("ok", "on", "dir", "outputs", "layers"))
+
+
+def package(document: Document) -> RenderableType:
+    """What `report` shows of one package: steps and memory plan."""
+    steps = [
+        (s["index"], s["name"], s["op"], number(s["macs"]), s["kernel"], s["rows"], s["row_bytes"], s["output"])
+        for s in document["steps"]
+    ]
+    columns = ("#", "step", "op", "MACs", "kernel", "rows", "row bytes", "makes")
+    plan = [
+        (p["buffer"], p["offset"], p["offset"] + p["bytes"], number(p["bytes"]), p["first"], p["last"])
+        for p in document["memory_plan"]
+    ]
+    return Group(
+        compiled(document),
+        table(columns, steps, title="Steps", right="#, MACs, rows, row bytes"),
+        table(
+            ("buffer", "from", "to", "bytes", "first step", "last step"),
+            plan,
+            title=f"Arena: {number(document['arena_bytes'])} B",
+            right="from, to, bytes, first step, last step",
+        ),
+    )
+
+
+def compared(document: Document) -> RenderableType:
+    """What `report --against` shows: the figures of two packages side by side."""
+    this, other = document["this"], document["other"]
+    figures = {key: (this[key], other[key]) for key in ("arena_bytes", "scratch_bytes", "macs")}
+    figures["steps"] = (len(this["steps"]), len(other["steps"]))
+    rows = [(key.replace("_", " "), number(a), number(b), f"{a - b:+,}") for key, (a, b) in figures.items()]
+    head = table(("", this["dir"], other["dir"], "difference"), rows, right="difference")
+    changed = [
+        (a["index"], a["name"], a["kernel"], b["kernel"])
+        for a, b in zip(this["steps"], other["steps"], strict=False)
+        if a["kernel"] != b["kernel"]
+    ]
+    if not changed:
+        return head
+    return Group(head, table(("#", "step", this["dir"], other["dir"]), changed, title="Kernels that differ"))
+
+
+def targets(document: Document) -> RenderableType:
+    """What `targets` lists."""
+    lines = [
+        (t["name"], t["kind"], t["cpu"], kb(t["ram"]), kb(t["flash"]), "yes" if t["emulated"] else "", t["about"])
+        for t in document["targets"]
+    ]
+    return table(("target", "kind", "CPU", "RAM", "flash", "emulated", "about"), lines, right="RAM, flash")
+
+
+def operators(document: Document) -> RenderableType:
+    """What `ops` lists, the operators that become the same step in one row."""
+    rows = document["operators"]
+    steps = sorted({row["step"] for row in rows})
+    lines = [(step, ", ".join(row["onnx"] for row in rows if row["step"] == step)) for step in steps]
+    return table(("step", "ONNX operators that become it"), lines, title=f"{len(rows)} ONNX operators")
+
+
+def doctor(document: Document) -> RenderableType:
+    """What `doctor` found."""
+    found, missing = Text("yes", "green"), Text("no", "yellow")
+    lines = [
+        (row["name"], found if row["found"] else missing, row["version"] or "", row["needed_for"], row["get"])
+        for row in document["tools"]
+    ]
+    return table(("tool or package", "found", "version", "for", "get it with"), lines)
+
+
+def _target(document: Document) -> str:
+    target = document.get("target", "")
+    board = document.get("board")
+    if isinstance(target, Mapping):
+        target, board = target["name"], target.get("board")
+    return f"{target} (board {board})" if board and board != target else clean(target)
+
+
+def _port(entry: Document) -> str:
+    """One input or output: `image float32 [1,1,8,8]`, with its quantization where it has one."""
+    shape = ",".join(map(str, entry["shape"]))
+    quant = f", scale {entry['scale']:g}, zero point {entry['zero_point']}" if entry.get("scale") else ""
+    return f"{clean(entry['name'])} {entry['dtype']} [{shape}]{quant} through {entry['function']}()"
+
+
+def _name(board: Any) -> str:
+    return clean(board["name"] if isinstance(board, Mapping) else board)
+
+
+def _small(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    return f"{value:.6g}" if isinstance(value, float) else clean(value)

@@ -1,0 +1,120 @@
+"""Which steps run together as one pull pipeline: dynamic programming over cut points, priced by simulation (stream.py).
+
+best peak first, then, under that peak (or under --ram), the fewest row-wise calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgec.ir.program import Program, Segment, scratch_layout
+from edgec.ir.pull import calls
+from edgec.schedule.stream import Net, Range
+
+LONGEST = 40
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One candidate segment: steps i..j; rowwise: its steps are called row by row (always, if there are several)."""
+
+    i: int
+    j: int
+    rowwise: bool
+    bytes: int
+    overhead: int
+
+
+def layer_by_layer(program: Program) -> Program:
+    """One segment for each step, in the order of the steps."""
+    return program.with_(segments=tuple(Segment((step.name,)) for step in program.steps))
+
+
+def choices(whole: Program, rowwise: Program, keep_input: bool = False) -> list[Choice]:
+    """Every candidate segment, priced.  whole, rowwise: the program with kernels set for single steps and for pipelines."""
+    found = []
+    for net, by_rows in ((Net(whole, keep_input), False), (Net(rowwise, keep_input), True)):
+        for j in range(len(net.steps)):
+            span = Range.single(net, j)
+            found.append(Choice(j, j, by_rows, span.cost(), span.overhead() if by_rows else 0))
+            while by_rows and span.i > 0 and j - span.i < LONGEST and span.grow():
+                found.append(Choice(span.i, j, True, span.cost(), span.overhead()))
+    return found
+
+
+def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choice]:
+    """The segments that cover steps 0..count-1: the smallest peak (or any peak up to `limit`, if that is reachable), then least overhead."""
+    by_end: dict[int, list[Choice]] = {}
+    for choice in found:
+        by_end.setdefault(choice.j, []).append(choice)
+    peak = [0] * (count + 1)
+    for j in range(count):
+        peak[j + 1] = min(max(peak[c.i], c.bytes) for c in by_end[j])
+    allowed = max(peak[count], limit or 0)
+    best: list[tuple[int, int, Choice | None]] = [(0, 0, None)]
+    for j in range(count):
+        options = [(best[c.i][0] + c.overhead, best[c.i][1] + c.bytes, c) for c in by_end[j] if c.bytes <= allowed and best[c.i][0] < 1 << 60]
+        best.append(min(options, key=lambda o: (o[0], o[1]), default=(1 << 60, 0, None)))
+    made: list[Choice] = []
+    at = count
+    while at:
+        choice = best[at][2]
+        assert choice is not None
+        made.append(choice)
+        at = choice.i
+    return made[::-1]
+
+
+def with_rings(program: Program) -> Program:
+    """Buffers that live inside one segment stored as rings of exactly the rows that the order of calls keeps alive."""
+    buffers = program.by_name
+    sizes: dict[str, int] = {}
+    outside = {program.base(p.buffer).name for p in (*program.inputs, *program.outputs)}
+    home: dict[str, int] = {}
+    for index, segment in enumerate(program.segments):
+        for name in segment.steps:
+            step = program.step_by_name[name]
+            for base in (step.output, *(program.base(n).name for n in step.inputs)):
+                if home.setdefault(base, index) != index:
+                    outside.add(base)
+    for index, segment in enumerate(program.segments):
+        if len(segment.steps) > 1:
+            inner = {b for b, where in home.items() if where == index and b not in outside}
+            sizes.update(_rings(program, segment, inner))
+    views = {b.view_of for b in program.buffers if b.view_of and buffers[b.view_of].rows != b.rows}
+    changed = [
+        replace(b, stored=sizes[b.name]) if b.name in sizes and b.name not in views and sizes[b.name] < b.rows else b for b in program.buffers
+    ]
+    return program.with_(buffers=tuple(changed))
+
+
+def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int]:
+    """Rows of each inner buffer that are alive at once, by walking the calls."""
+    order = list(calls(program, segment))
+    last_read: dict[str, dict[int, int]] = {name: {} for name in inner}
+    written: dict[str, list[tuple[int, int, int]]] = {name: [] for name in inner}
+    for when, call in enumerate(order):
+        for index, source in enumerate(call.step.inputs):
+            base = program.base(source).name
+            if base in inner:
+                seen = program.by_name[source]
+                spans = [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
+                rows = range(program.by_name[base].rows) if seen.rows != program.by_name[base].rows else {r for a, b in spans for r in range(a, b + 1)}
+                for row in rows:
+                    last_read[base][row] = when
+        if call.step.output in inner:
+            written[call.step.output].append((when, call.first, call.stop))
+    sizes = {}
+    for name in inner:
+        need, oldest = 1, 0
+        for when, first, stop in written[name]:
+            while oldest < first and last_read[name].get(oldest, -1) < when:
+                oldest += 1
+            need = max(need, stop - oldest)
+        sizes[name] = need
+    return sizes
+
+
+def with_scratch(program: Program) -> Program:
+    """The program with the scratch bytes of every segment filled in (after kernels are chosen)."""
+    return program.with_(segments=tuple(replace(s, scratch=scratch_layout(program, s)[2]) for s in program.segments))

@@ -1,0 +1,40 @@
+"""Which kernel computes each step.  For now the first that matches; later stages price them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgec.ir.program import Program, Site, Step, site
+from edgec.ir.reach import All, Run
+from edgec.kernels.base import Kernel
+from edgec.kernels.registry import candidates, kernel
+
+
+def rows_at_once(at: Site, chosen: Kernel, alone: bool) -> int:
+    """Output rows a call makes; 0 for all of them.  alone: the step is a segment of its own, so its rows lie contiguous."""
+    access = [chosen.access_of(i) for i in range(len(at.inputs))]
+    if chosen.row or any(a.startswith("taps") for a in access):
+        return chosen.rows_per_call
+    if chosen.units is None:
+        return 0 if all(a == "all" for a in access) else chosen.rows_per_call
+    straight = all(isinstance(reach, Run | All) for reach in at.step.reach)
+    return 0 if alone and straight else chosen.rows_per_call
+
+
+def choose(at: Site, chosen: Kernel, alone: bool) -> Step:
+    """The step with that kernel and what follows from it."""
+    scratch = chosen.scratch(at) if chosen.scratch is not None else 0
+    return replace(at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone), inplace=chosen.inplace, scratch=scratch)
+
+
+def select(program: Program, features: frozenset[str], alone: bool = True) -> Program:
+    """The program with a kernel for every step.  Steps that name one keep it.  UnsupportedError where no kernel matches.
+
+    alone: every step is a segment of its own and may make all its rows in one call; False: for pipelines, a few rows a call.
+    """
+    steps = []
+    for step in program.steps:
+        at = site(program, step)
+        chosen = kernel(step.kernel) if step.kernel else candidates(at, features)[0]
+        steps.append(choose(at, chosen, alone))
+    return program.with_(steps=tuple(steps))

@@ -1,0 +1,179 @@
+"""What a range of steps costs in RAM when it runs as one pull pipeline: rings, overlap of input and output, what merely crosses it.
+
+The order of calls is worked out backwards: with the calls of steps i+1..j in place, each call of step i stands just before the call that
+pulls it.  So growing a range at its front is one insertion, and all ranges of a net are priced in O(n^2) small numpy operations.
+
+Source: memory note, sections A and B; rows are those of ir.reach, the order is that of ir.pull.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgec.ir.program import Array, Program, Step
+
+NEVER = np.iinfo(np.int64).max // 4
+
+
+def aligned(size: int) -> int:
+    """Bytes rounded up to the placement's alignment."""
+    return (size + 3) // 4 * 4
+
+
+@dataclass(frozen=True)
+class Edge:
+    """How one step reads one stored buffer, call by call.  demand[k]: rows that must exist before call k; first[k]: oldest row it reads."""
+
+    demand: Array
+    first: Array
+
+
+@dataclass
+class Net:
+    """A program with kernels chosen for pipelines, prepared for pricing.  Step numbers are positions in program.steps."""
+
+    program: Program
+    keep_input: bool = False
+    steps: list[Step] = field(init=False)
+    maker: dict[str, int] = field(init=False)
+    readers: dict[str, list[int]] = field(init=False)
+    edges: dict[tuple[int, str], Edge] = field(init=False)
+    last_use: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        program = self.program
+        self.steps = list(program.steps)
+        self.bases = {b.name: program.base(b.name) for b in program.buffers}
+        self.maker = {s.output: i for i, s in enumerate(self.steps)}
+        self.readers, self.edges, self.last_use = {}, {}, {}
+        for i, step in enumerate(self.steps):
+            for index, name in enumerate(step.inputs):
+                base = self.bases[name]
+                self.readers.setdefault(base.name, [])
+                if i not in self.readers[base.name]:
+                    self.readers[base.name].append(i)
+                self.last_use[base.name] = i
+                edge = self._edge(step, index)
+                known = self.edges.get((i, base.name))
+                if known is not None:
+                    edge = Edge(np.maximum(edge.demand, known.demand), np.minimum(edge.first, known.first))
+                self.edges[(i, base.name)] = edge
+        end = len(self.steps)
+        for port in program.outputs:
+            self.last_use[self.bases[port.buffer].name] = end
+        self.inputs = [self.bases[p.buffer].name for p in program.inputs]
+        for name in self.inputs:
+            if self.keep_input:
+                self.last_use[name] = end
+
+    def calls(self, i: int) -> int:
+        """Kernel calls of step i in one inference."""
+        step = self.steps[i]
+        rows = self.program.by_name[step.output].rows
+        return 1 if step.group == 0 else -(-rows // step.group)
+
+    def rows_after(self, i: int) -> Array:
+        """Rows that exist after each call of step i."""
+        step = self.steps[i]
+        rows = self.bases[step.output].rows
+        return np.minimum((np.arange(self.calls(i)) + 1) * (step.group or rows), rows)
+
+    def _edge(self, step: Step, index: int) -> Edge:
+        reach, seen = step.reach[index], self.program.by_name[step.inputs[index]]
+        base, out = self.bases[seen.name], self.program.by_name[step.output]
+        group = step.group or out.rows
+        starts = np.arange(0, out.rows, group)
+        if seen.rows != base.rows or step.group == 0:
+            return Edge(np.full(starts.size, base.rows), np.zeros(starts.size, np.int64))
+        stops = np.minimum(starts + group, out.rows)
+        demand = np.array([max(reach.demand(y) for y in range(a, b)) for a, b in zip(starts, stops, strict=True)])
+        spans = [[reach.rows(y) for y in range(a, b)] for a, b in zip(starts, stops, strict=True)]
+        first = np.array([min((f for f, last in span if f <= last), default=NEVER) for span in spans])
+        first = np.minimum.accumulate(first[::-1])[::-1]  # a row is needed until the last call that reads it or an older one
+        return Edge(np.maximum.accumulate(demand), first)
+
+
+@dataclass
+class Range:
+    """Steps i..j as one pipeline, grown at the front.  at[s]: position in the call sequence of every call of step s."""
+
+    net: Net
+    i: int
+    j: int
+    at: dict[int, Array] = field(default_factory=dict)
+    rings: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def single(cls, net: Net, j: int) -> Range:
+        return cls(net, j, j, {j: np.arange(net.calls(j))}, {})
+
+    def oldest(self, name: str, when: Array, spare: int = -1) -> Array:
+        """Oldest row of `name` that some call at or after each position still reads.  spare: a step whose call at that very position does not count."""
+        found = np.full(when.size, NEVER)
+        for c in self.net.readers.get(name, []):
+            if c not in self.at:
+                continue
+            first = np.append(self.net.edges[(c, name)].first, NEVER)
+            done = np.searchsorted(self.at[c], when, side="right" if c == spare else "left")
+            found = np.minimum(found, first[done])
+        return found
+
+    def grow(self) -> bool:
+        """Adds step i-1, whose output becomes a ring.  False if that output is also needed outside."""
+        net, i = self.net, self.i - 1
+        step = net.steps[i]
+        name = step.output
+        if net.last_use.get(name, -1) > self.j or not net.readers.get(name):
+            return False
+        starts = np.arange(net.calls(i)) * (step.group or net.bases[name].rows)
+        pull = np.full(starts.size, NEVER)
+        for c in net.readers[name]:
+            puller = np.searchsorted(net.edges[(c, name)].demand, starts, side="right")  # first call that wants row `start`
+            pull = np.minimum(pull, np.append(self.at[c], NEVER)[puller])
+        pull = np.minimum.accumulate(pull[::-1])[::-1]
+        used = pull < NEVER
+        pull = pull[used]
+        for s in self.at:
+            self.at[s] = self.at[s] + np.searchsorted(pull, self.at[s], side="right")
+        self.at[i] = pull + np.arange(pull.size)
+        self.i = i
+        after = net.rows_after(i)[used]
+        alive = after - np.minimum(self.oldest(name, self.at[i]), after - 1)
+        self.rings[name] = int(min(max(alive.max(initial=1), 1), net.bases[name].rows))
+        return True
+
+    def trail(self, source: str) -> int:
+        """How many bytes behind the output's start the input must start, so that no output row lands on an input row still to be read."""
+        net, step = self.net, self.net.steps[self.j]
+        out, base = net.bases[step.output], net.bases[source]
+        spare = self.j if any(net.bases[step.inputs[k]].name == source for k in step.inplace) else -1
+        if step.group == 0 and spare < 0:
+            return base.bytes if False else max(out.bytes, 0)
+        oldest = np.minimum(self.oldest(source, self.at[self.j], spare), base.rows)
+        ends = net.rows_after(self.j)[: oldest.size] * out.row_bytes
+        return int(max((ends - oldest * base.row_bytes).max(initial=0), 0))
+
+    def cost(self) -> int:
+        """Bytes of RAM while this range runs: rings, scratch, output over input, everything that must survive it."""
+        net = self.net
+        members = range(self.i, self.j + 1)
+        total = sum(aligned(rows * net.bases[name].row_bytes) for name, rows in self.rings.items())
+        total += (max(net.steps[s].scratch for s in members) + 7) // 8 * 8
+        out = net.bases[net.steps[self.j].output]
+        best = 0
+        for name, last in net.last_use.items():
+            made = net.maker.get(name, -1)
+            if name in self.rings or made >= self.i or last < self.i:
+                continue
+            size = aligned(net.bases[name].bytes)
+            total += size
+            if last <= self.j and name != out.name:
+                together = max(aligned(self.trail(name)) + size, out.bytes)
+                best = max(best, size + aligned(out.bytes) - aligned(together))
+        return total + aligned(out.bytes) - best
+
+    def overhead(self) -> int:
+        """Estimated instructions that row-wise calls cost beyond whole-tensor calls."""
+        return sum(60 * self.net.calls(s) for s in range(self.i, self.j + 1))

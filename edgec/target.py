@@ -1,0 +1,241 @@
+"""What can be compiled for: TOML files under targets/, read into frozen `Target` objects.
+
+A *cpu* file says how to compile and how long instructions take; a *board* file adds memory, a serial port and, where
+there is one, a QEMU machine.  `load_target` joins the two, so that the rest of edgec sees one object:
+
+    cortex-m4    -> flags and timing of cortex-m4, memory and machine of the board that stands for it
+    mps2-an386   -> the same, asked for by its board
+    host         -> this machine: no memory map, no emulator
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgec.errors import EdgecError, UsageError
+from edgec.paths import targets_dir
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib
+
+__all__ = ["Memory", "Serial", "Target", "Timing", "list_targets", "load_target"]
+
+FEATURES = frozenset({"armv6m", "thumb2", "div", "dsp", "fpu", "fpu64", "mve", "mvefp", "hardware_multiply"})
+HOLDS = frozenset({"code", "weights", "data", "arena"})
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One region: `origin` and `size` in bytes; `holds` the program parts the linker puts there; `speed` in words."""
+
+    name: str
+    kind: str
+    origin: int
+    size: int
+    speed: str = ""
+    holds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Serial:
+    """How to reach the board's serial line; `port_hint` is what the device is usually called."""
+
+    baud: int = 115200
+    port_hint: str = ""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Cycles per instruction at zero wait states.  `rules`: (mnemonic regex, cost), cost such as `1`, `1+N`, `1+N+P`;
+    N = registers moved, P = `pipeline_reload`.  `taken`: extra cycles of a conditional branch that is taken.
+    `pipelined_loads`: a single load right after a single load costs one cycle less.  `source`: the manual."""
+
+    source: str
+    pipeline_reload: int
+    taken: int
+    default: int
+    pipelined_loads: bool
+    rules: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to compile for.  `kind`: cpu, board or host; `board`: its own or its emulated board, None for the host.
+
+    `isa`: instruction-set features (see FEATURES); `flags`: compiler flags; `port`: folder under firmware/port, None
+    where there is no firmware port; `qemu`: machine name, None where there is no emulator; `defines`: for the port.
+    """
+
+    name: str
+    kind: str
+    description: str
+    cpu: str
+    board: str | None
+    isa: frozenset[str]
+    flags: tuple[str, ...]
+    zig_cpu: str = ""
+    endian: str = "little"
+    memory: tuple[Memory, ...] = ()
+    port: str | None = None
+    qemu: str | None = None
+    clock_hz: int | None = None
+    serial: Serial = field(default_factory=Serial)
+    defines: tuple[tuple[str, str], ...] = ()
+    timing: Timing | None = None
+
+    @property
+    def ram_bytes(self) -> int:
+        """All RAM of the board."""
+        return sum(region.size for region in self.memory if region.kind == "ram")
+
+    @property
+    def flash_bytes(self) -> int:
+        """All flash of the board."""
+        return sum(region.size for region in self.memory if region.kind == "flash")
+
+    def region(self, part: str) -> Memory:
+        """The region that holds `part` (code, weights, data or arena)."""
+        for region in self.memory:
+            if part in region.holds:
+                return region
+        raise UsageError(f"target '{self.name}' has no memory for '{part}'", hint="name a board, see `edgec targets`")
+
+
+def list_targets() -> list[str]:
+    """Names of every target: CPUs, boards, the host."""
+    return sorted(_files())
+
+
+@cache
+def load_target(name: str) -> Target:
+    """The target called `name`.  Raises UsageError (with near names) when unknown, EdgecError for a broken file."""
+    files = _files()
+    if name not in files:
+        near = difflib.get_close_matches(name, files, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else f"known targets: {', '.join(sorted(files))}"
+        raise UsageError(f"there is no target '{name}'", hint=hint)
+    kind, path = files[name]
+    data = _read(path)
+    if kind == "host":
+        return Target(
+            name=name, kind="host", description=_text(path, data, "description"), cpu="host", board=None,
+            isa=frozenset(), flags=_strings(path, data, "flags"),
+        )  # fmt: skip
+    board_name = _text(path, data, "emulated_board") if kind == "cpu" else name
+    board_path = path if kind == "board" else _files()[_known(path, board_name, "board")][1]
+    board = data if kind == "board" else _read(board_path)
+    cpu_name = name if kind == "cpu" else _known(path, _text(path, board, "cpu"), "cpu")
+    cpu_path = files[cpu_name][1]
+    return _join(name, kind, board_name, cpu_name, cpu_path, _read(cpu_path), board_path, board)
+
+
+def _join(
+    name: str, kind: str, board_name: str, cpu_name: str,
+    cpu_path: Path, cpu: Mapping[str, Any], board_path: Path, board: Mapping[str, Any],
+) -> Target:  # fmt: skip
+    features = frozenset(_strings(cpu_path, cpu, "features"))
+    if features - FEATURES:
+        raise _broken(cpu_path, f"unknown features {sorted(features - FEATURES)}, known: {sorted(FEATURES)}")
+    serial = board.get("serial", {})
+    return Target(
+        name=name,
+        kind=kind,
+        description=_text(cpu_path if kind == "cpu" else board_path, cpu if kind == "cpu" else board, "description"),
+        cpu=cpu_name,
+        board=board_name,
+        isa=features,
+        flags=_strings(cpu_path, cpu, "flags"),
+        zig_cpu=_text(cpu_path, cpu, "zig_cpu"),
+        endian=str(cpu.get("endian", "little")),
+        memory=tuple(_memory(board_path, entry) for entry in board.get("memory", [])),
+        port=board.get("port"),
+        qemu=board.get("qemu"),
+        clock_hz=board.get("clock_hz"),
+        serial=Serial(int(serial.get("baud", 115200)), str(serial.get("port_hint", ""))),
+        defines=tuple((str(key), str(value)) for key, value in board.get("defines", {}).items()),
+        timing=_timing(cpu_path, cpu["timing"]) if "timing" in cpu else None,
+    )
+
+
+def _memory(path: Path, entry: Mapping[str, Any]) -> Memory:
+    region = Memory(
+        name=_text(path, entry, "name"),
+        kind=_text(path, entry, "kind"),
+        origin=_number(path, entry, "origin"),
+        size=_number(path, entry, "size"),
+        speed=str(entry.get("speed", "")),
+        holds=_strings(path, entry, "holds") if "holds" in entry else (),
+    )
+    if region.kind not in ("ram", "flash"):
+        raise _broken(path, f"memory '{region.name}': kind must be ram or flash, not '{region.kind}'")
+    if region.size <= 0 or region.origin < 0 or region.origin + region.size > 1 << 32:
+        raise _broken(path, f"memory '{region.name}' does not lie within 32-bit addresses")
+    if set(region.holds) - HOLDS:
+        raise _broken(path, f"memory '{region.name}': holds takes {sorted(HOLDS)}")
+    return region
+
+
+def _timing(path: Path, data: Mapping[str, Any]) -> Timing:
+    rules = data.get("rules")
+    if not isinstance(rules, list) or any(len(rule) != 2 for rule in rules):
+        raise _broken(path, "timing.rules must be a list of [mnemonic regex, cost] pairs")
+    return Timing(
+        source=_text(path, data, "source"),
+        pipeline_reload=_number(path, data, "pipeline_reload"),
+        taken=_number(path, data, "taken"),
+        default=_number(path, data, "default"),
+        pipelined_loads=bool(data.get("pipelined_loads", False)),
+        rules=tuple((str(pattern), str(cost)) for pattern, cost in rules),
+    )
+
+
+@cache
+def _files() -> dict[str, tuple[str, Path]]:
+    root = targets_dir()
+    found = {path.stem: (kind, path) for kind in ("cpu", "board") for path in sorted((root / kind).glob("*.toml"))}
+    found["host"] = ("host", root / "host" / "native.toml")
+    return found
+
+
+def _known(path: Path, name: str, kind: str) -> str:
+    if _files().get(name, ("", path))[0] != kind:
+        raise _broken(path, f"it names the {kind} '{name}', which has no file under targets/{kind}/")
+    return name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _broken(path, str(error)) from error
+
+
+def _text(path: Path, data: Mapping[str, Any], key: str) -> str:
+    if not isinstance(data.get(key), str):
+        raise _broken(path, f"'{key}' must be a string")
+    return str(data[key])
+
+
+def _number(path: Path, data: Mapping[str, Any], key: str) -> int:
+    if not isinstance(data.get(key), int) or isinstance(data.get(key), bool):
+        raise _broken(path, f"'{key}' must be an integer")
+    return int(data[key])
+
+
+def _strings(path: Path, data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = data.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _broken(path, f"'{key}' must be a list of strings")
+    return tuple(value)
+
+
+def _broken(path: Path, why: str) -> EdgecError:
+    return EdgecError(f"target file {path.parent.name}/{path.name} is not usable: {why}", hint="correct the TOML file")

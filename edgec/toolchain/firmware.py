@@ -1,0 +1,171 @@
+"""Firmware: the serial harness, one port and one or more compiled models, linked for a board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgec.errors import BudgetError, BuildError, UsageError
+from edgec.paths import firmware_dir
+from edgec.target import Target
+from edgec.toolchain.base import Toolchain, compile_objects, run_tool, toolchain_for
+from edgec.toolchain.glue import HARNESS_SOURCES, glue_defines, write_empty, write_glue, write_linker_script
+from edgec.toolchain.package import Package, load_package
+from edgec.toolchain.sizes import binary_image, elf_sizes, elf_symbols, intel_hex
+
+__all__ = ["FirmwareImage", "FirmwareSizes", "build_firmware"]
+
+_HARNESS_FOLDER = "edgec-harness.d"  # the linker script knows it
+_STACK_LARGE, _STACK_SMALL = 32768, 3072
+
+
+@dataclass(frozen=True)
+class FirmwareSizes:
+    """Bytes the models add, from the ELF with them minus the ELF with empty ones.  RAM parts are disjoint; the stack is
+    measured while running.  `flash_code`: everything that is not weights (code, tables, initial values)."""
+
+    arena: int
+    scratch: int
+    io: int
+    data_bss: int
+    flash_code: int
+    flash_weights: int
+    flash_total: int
+
+
+@dataclass(frozen=True)
+class FirmwareImage:
+    """What was built; `elf` for debuggers and emulators, `bin` and `hex` for flash tools, `map` for people."""
+
+    elf: Path
+    bin: Path
+    hex: Path
+    map: Path
+    sizes: FirmwareSizes
+    toolchain: str
+
+
+def build_firmware(
+    folders: Sequence[Path | str],
+    target: Target,
+    out: Path,
+    trace: bool = False,
+    batch: bool = False,
+    toolchain: Toolchain | None = None,
+    harness_flags: Sequence[str] = (),
+) -> FirmwareImage:
+    """Builds firmware with the packages in `folders`, which share one arena.
+
+    `trace`: layers can be looked at (`edgec dump`, `edgec layers`); `batch`: reads files of the emulator's host instead
+    of a serial line, with the model's own input bytes.  Raises UsageError for a board without a port, BudgetError when
+    it does not fit, BuildError with the compiler's message.
+    """
+    packages = [load_package(folder) for folder in folders]
+    if target.port is None:
+        hint = "compile for a board with a firmware port (`edgec targets`), or link the library into your own project"
+        raise UsageError(f"edgec has no firmware port for '{target.name}'", hint=hint)
+    job = _Build(packages, target, Path(out), trace, batch, toolchain or toolchain_for(target), tuple(harness_flags))
+    full = job.link("firmware", job.library_objects(), with_arena=True)
+    empty = job.link("empty", job.empty_objects(), with_arena=False)
+    return FirmwareImage(
+        elf=full,
+        bin=binary_image(full, full.with_suffix(".bin")),
+        hex=intel_hex(full, full.with_suffix(".hex")),
+        map=full.with_suffix(".map"),
+        sizes=_difference(full, empty, packages),
+        toolchain=job.toolchain.name,
+    )
+
+
+@dataclass(frozen=True)
+class _Build:
+    packages: list[Package]
+    target: Target
+    out: Path
+    trace: bool
+    batch: bool
+    toolchain: Toolchain
+    harness_flags: tuple[str, ...]
+
+    def library_objects(self) -> list[Path]:
+        objects: list[Path] = []
+        for package in self.packages:
+            upper = package.name.upper()
+            jobs = [(source, self.out / "library" / package.name / f"{source.stem}.o") for source in package.sources]
+            defines = [f"{upper}_SHARED_ARENA", *([f"{upper}_TRACE"] if self.trace else [])]
+            objects += compile_objects(self.toolchain.compiler(self.target), jobs, [package.path], defines)
+        return objects
+
+    def empty_objects(self) -> list[Path]:
+        source = write_empty(self.packages, self.out / "empty.c")
+        jobs = [(source, self.out / "empty" / "empty.o")]
+        return compile_objects(self.toolchain.compiler(self.target), jobs, [package.path for package in self.packages])
+
+    def harness_objects(self, name: str, with_arena: bool) -> list[Path]:
+        root = firmware_dir()
+        glue = write_glue(self.packages, self.out / f"{name}_glue.c", self.trace, with_arena, raw=self.batch)
+        sources = [root / "harness" / source for source in HARNESS_SOURCES]
+        if self.batch:
+            sources = [source for source in sources if source.name not in ("protocol.c", "trace.c")]
+        sources += [root / "harness" / ("batch.c" if self.batch else "main.c"), root / "port/cortex_m/startup.c"]
+        sources += [root / "port" / str(self.target.port) / "port.c"]
+        common = [(source, self.out / _HARNESS_FOLDER / f"{source.stem}.o") for source in sources]
+        jobs = [*([] if name == "empty" else common), (glue, self.out / _HARNESS_FOLDER / f"{name}_glue.o")]
+        includes = [root / "harness", *(package.path for package in self.packages)]
+        defines = glue_defines(self.packages, self.trace, self.target.clock_hz or 0)
+        defines += [f"{key}={value}u" for key, value in self.target.defines]
+        compile_objects(self.toolchain.compiler(self.target), jobs, includes, defines, self.harness_flags)
+        return [out for _, out in common] + [jobs[-1][1]]
+
+    def link(self, name: str, model_objects: list[Path], with_arena: bool) -> Path:
+        target = self.target
+        small = target.region("data").size < 65536
+        script = write_linker_script(
+            self.out / f"{name}.ld",
+            regions=[region for region in target.memory if region.holds],
+            names=[package.name for package in self.packages],
+            code=target.region("code").name,
+            weights=target.region("weights").name,
+            data=target.region("data").name,
+            arena=target.region("arena").name,
+            stack=_STACK_SMALL if small else _STACK_LARGE,
+        )
+        elf = self.out / f"{name}.elf"
+        objects = self.harness_objects(name, with_arena) + model_objects
+        command, libraries = self.toolchain.linker(target)
+        table = elf.with_suffix(".map")
+        map_flags = self.toolchain.map_flags(table)
+        command = [*command, "-T", str(script), *map_flags]
+        try:
+            run_tool([*command, *map(str, objects), *libraries, "-o", str(elf)])
+        except BuildError as error:
+            if "overflowed" in error.hint or "will not fit" in error.hint:
+                raise BudgetError(
+                    f"the firmware does not fit the memory of '{target.name}': {error.message.split(': ', 1)[-1]}",
+                    hint="compile with --ram and --flash to see what takes the space, or take a bigger board",
+                ) from error
+            raise
+        if not map_flags:
+            lines = [f"{symbol.address:08x} {symbol.size:8d} {symbol.name}\n" for symbol in elf_symbols(elf)]
+            table.write_text("".join(lines), encoding="utf-8")
+        return elf
+
+
+def _difference(full: Path, empty: Path, packages: Sequence[Package]) -> FirmwareSizes:
+    """The RAM parts: arena and scratch by their symbols, everything else by subtraction."""
+    with_models, without = elf_sizes(full), elf_sizes(empty)
+    objects = {symbol.name: symbol.size for symbol in elf_symbols(full) if not symbol.code}
+    scratch = sum(size for name, size in objects.items() if name in {f"{package.name}_scratch" for package in packages})
+    io = sum(size for name, size in objects.items() if name in {f"{package.name}_io" for package in packages})
+    weights = with_models.weights - without.weights
+    total = with_models.flash - without.flash
+    return FirmwareSizes(
+        arena=objects.get("edgec_arena", 0),
+        scratch=scratch,
+        io=io,
+        data_bss=max(0, with_models.ram - without.ram - scratch - io),
+        flash_code=total - weights,
+        flash_weights=weights,
+        flash_total=total,
+    )

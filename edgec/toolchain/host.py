@@ -1,0 +1,111 @@
+"""The compiler of this machine: shared libraries of packages (for ctypes), the harness on standard input and output."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from edgec.errors import ToolMissingError
+from edgec.paths import firmware_dir
+from edgec.toolchain.base import compile_objects, run_tool
+from edgec.toolchain.glue import HARNESS_SOURCES, glue_defines, write_glue
+from edgec.toolchain.package import Package, load_package
+
+__all__ = ["build_harness", "build_shared", "host_compiler"]
+
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
+
+
+def host_compiler() -> str:
+    """gcc, clang or cc (`EDGEC_CC` overrides).  Raises ToolMissingError."""
+    for name in (os.environ.get("EDGEC_CC"), "gcc", "clang", "cc"):
+        if name and shutil.which(name):
+            return name
+    raise ToolMissingError("no C compiler for this machine", hint="apt-get install gcc")
+
+
+def build_shared(
+    folder: Path | str, sanitize: bool = False, trace: bool = False, out: Path | None = None, optimize: str = "-O2"
+) -> Path:
+    """Builds a package as a shared library and returns its path (DIR/build/host/lib<name>.so unless `out` is given).
+
+    `sanitize`: with ASan and UBSan (load it in a process that preloads libasan).  `trace`: with <NAME>_TRACE; set the
+    exported function pointer `<name>_trace_hook(int step, int row, const void *bytes, size_t count)` to get the rows.
+    """
+    package = load_package(folder)
+    kind = "host" + ("-asan" if sanitize else "") + ("-trace" if trace else "")
+    work = package.path / "build" / kind
+    library = out or work / f"lib{package.name}.so"
+    sources = list(package.sources)
+    upper = package.name.upper()
+    defines = [f"{upper}_TRACE"] if trace else []
+    if trace:
+        work.mkdir(parents=True, exist_ok=True)
+        hook = work / "trace_hook.c"
+        hook.write_text(_TRACE_HOOK.replace("NAME", package.name))
+        sources.append(hook)
+    stamp = work / "stamp"
+    state = f"{_digest(package)} {host_compiler()} {optimize} {library}"
+    if library.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
+        return library
+    objects = compile_objects(
+        [host_compiler()],
+        [(source, work / (source.stem + ".o")) for source in sources],
+        includes=[package.path],
+        defines=defines,
+        flags=[optimize, "-fPIC", *(SANITIZE if sanitize else ())],
+    )
+    library.parent.mkdir(parents=True, exist_ok=True)
+    flags = SANITIZE if sanitize else ()
+    run_tool([host_compiler(), "-shared", *flags, *map(str, objects), "-o", str(library), "-lm"])
+    stamp.write_text(state, encoding="utf-8")
+    return library
+
+
+def _digest(package: Package) -> str:
+    """Of all that the library is built from."""
+    digest = hashlib.sha256()
+    for source in (*package.sources, package.path / package.header):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def build_harness(folders: list[Path], out: Path, sanitize: bool = False, trace: bool = False) -> Path:
+    """Builds the serial harness with the packages for this machine; it speaks the protocol on stdin and stdout."""
+    packages: list[Package] = [load_package(folder) for folder in folders]
+    out.mkdir(parents=True, exist_ok=True)
+    glue = write_glue(packages, out / "glue.c", trace=trace)
+    root = firmware_dir()
+    flags = ["-O1", *(SANITIZE if sanitize else ())]
+    compiler = [host_compiler()]
+    harness = [root / "harness" / name for name in (*HARNESS_SOURCES, "main.c")] + [root / "port/posix/port.c", glue]
+    includes = [root / "harness", *(package.path for package in packages)]
+    objects = compile_objects(
+        compiler,
+        [(source, out / "edgec-harness.d" / f"{source.stem}.o") for source in harness],
+        includes,
+        glue_defines(packages, trace, clock_hz=0),
+        flags,
+    )
+    for package in packages:
+        upper = package.name.upper()
+        defines = [f"{upper}_SHARED_ARENA", *([f"{upper}_TRACE"] if trace else [])]
+        jobs = [(source, out / package.name / f"{source.stem}.o") for source in package.sources]
+        objects += compile_objects(compiler, jobs, [package.path], defines, flags)
+    program = out / "harness"
+    run_tool([*compiler, *flags, *map(str, objects), "-o", str(program), "-lm"])
+    return program
+
+
+_TRACE_HOOK = """#include <stddef.h>
+void (*NAME_trace_hook)(int step, int row, const void *bytes, size_t count);
+void NAME_trace(int step, int row, const void *bytes, size_t count);
+void NAME_trace(int step, int row, const void *bytes, size_t count)
+{
+    if (NAME_trace_hook != NULL) {
+        NAME_trace_hook(step, row, bytes, count);
+    }
+}
+"""

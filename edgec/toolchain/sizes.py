@@ -1,0 +1,124 @@
+"""Bytes read from ELF files: never from a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ElfSizes", "Symbol", "binary_image", "elf_sections", "elf_sizes", "elf_symbols", "intel_hex"]
+
+_ALLOC, _WRITE = 2, 1
+
+
+@dataclass(frozen=True)
+class ElfSizes:
+    """Bytes of an ELF file.  `flash`: everything that must be stored (code, constants, initial values of variables);
+    `weights`: its section of that name; `ram`: variables, without the stack and the arena with its guard words."""
+
+    flash: int
+    weights: int
+    ram: int
+    arena: int
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or object: address (Thumb bit cleared), bytes, and whether it is code."""
+
+    name: str
+    address: int
+    size: int
+    code: bool
+
+
+def elf_sizes(elf: Path) -> ElfSizes:
+    """Sizes of a linked firmware or of an object file."""
+    from elftools.elf.elffile import ELFFile
+
+    flash = weights = ram = arena = 0
+    with elf.open("rb") as stream:
+        for section in ELFFile(stream).iter_sections():
+            if not section["sh_flags"] & _ALLOC:
+                continue
+            size, stored = int(section["sh_size"]), section["sh_type"] != "SHT_NOBITS"
+            flash += size if stored else 0
+            if section.name == ".weights" or section.name.endswith("_weights"):
+                weights += size
+            if section.name == ".arena":
+                arena += size
+            elif section["sh_flags"] & _WRITE and section.name != ".stack":
+                ram += size
+    return ElfSizes(flash, weights, ram, arena)
+
+
+def elf_sections(elf: Path) -> dict[str, tuple[int, int]]:
+    """Address and bytes of every section."""
+    from elftools.elf.elffile import ELFFile
+
+    with elf.open("rb") as stream:
+        return {s.name: (int(s["sh_addr"]), int(s["sh_size"])) for s in ELFFile(stream).iter_sections()}
+
+
+def elf_symbols(elf: Path) -> list[Symbol]:
+    """All functions and objects with a size or a name, in address order."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
+    found: list[Symbol] = []
+    with elf.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
+            kind = symbol["st_info"]["type"]
+            if kind in ("STT_FUNC", "STT_OBJECT") or (kind == "STT_NOTYPE" and symbol.name.startswith("__")):
+                code = kind == "STT_FUNC"
+                address = int(symbol["st_value"]) & (~1 if code else ~0)
+                found.append(Symbol(symbol.name, address, int(symbol["st_size"]), code))
+    return sorted(found, key=lambda symbol: (symbol.address, symbol.name))
+
+
+def _segments(elf: Path) -> list[tuple[int, bytes]]:
+    from elftools.elf.elffile import ELFFile
+
+    with elf.open("rb") as stream:
+        return sorted(
+            (int(segment["p_paddr"]), segment.data())
+            for segment in ELFFile(stream).iter_segments()
+            if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
+        )
+
+
+def binary_image(elf: Path, out: Path) -> Path:
+    """Writes the flash image from its lowest address, gaps up to 16 MB filled with 0xFF; the rest is left out."""
+    segments = _segments(elf)
+    base, image = segments[0][0], bytearray()
+    for address, data in segments:
+        if address - base - len(image) > 1 << 24:
+            break
+        image += b"\xff" * (address - base - len(image))
+        image[address - base : address - base + len(data)] = data
+    out.write_bytes(bytes(image))
+    return out
+
+
+def intel_hex(elf: Path, out: Path) -> Path:
+    """Writes all segments as Intel HEX (extended linear addresses, 16 bytes a line)."""
+
+    def record(kind: int, address: int, data: bytes) -> str:
+        body = bytes([len(data), address >> 8, address & 255, kind]) + data
+        return f":{(body + bytes([-sum(body) & 255])).hex().upper()}\n"
+
+    lines: list[str] = []
+    upper = -1
+    for base, data in _segments(elf):
+        at = 0
+        while at < len(data):
+            address = base + at
+            if address >> 16 != upper:
+                upper = address >> 16
+                lines.append(record(4, 0, upper.to_bytes(2, "big")))
+            count = min(16, len(data) - at, 0x10000 - (address & 0xFFFF))
+            lines.append(record(0, address & 0xFFFF, data[at : at + count]))
+            at += count
+    lines.append(record(1, 0, b""))
+    out.write_text("".join(lines), encoding="ascii")
+    return out

@@ -1,0 +1,145 @@
+"""Where compiled code can run to be checked: this machine, an emulated board, or whatever answers at a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edgec.errors import LinkError
+from edgec.ir.program import Array
+from edgec.toolchain.package import Package, load_package
+from edgec.verify.load import load
+
+Samples = Mapping[str, Array]
+
+
+class Device(Protocol):
+    """Runs a package.  samples: ONNX input name -> [samples, *shape] in the library's own types."""
+
+    def run(self, samples: Samples) -> list[dict[str, Array]]:
+        """ONNX output name -> array, for each sample."""
+
+    def trace(self, samples: Samples, index: int) -> list[bytes]:
+        """What every step wrote for sample `index`: all its output rows, one behind the other."""
+
+
+class Host:
+    """The package as a shared library of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.package = load_package(folder)
+        self.model = load(folder)
+
+    def run(self, samples: Samples) -> list[dict[str, Array]]:
+        names = [t.name for t in self.package.outputs]
+        return [dict(zip(names, self.model(*self._one(samples, i)), strict=True)) for i in range(count(samples))]
+
+    def trace(self, samples: Samples, index: int) -> list[bytes]:
+        steps = [bytearray(step.rows * step.row_bytes) for step in self.package.steps]
+
+        def heard(step: int, row: int, data: bytes) -> None:
+            start = row * self.package.steps[step].row_bytes
+            steps[step][start : start + len(data)] = data
+
+        load(self.folder, trace=True).traced(self._one(samples, index), heard)
+        return [bytes(step) for step in steps]
+
+    def _one(self, samples: Samples, index: int) -> list[Array]:
+        return [samples[t.name][index] for t in self.package.inputs]
+
+
+class Emulator:
+    """Firmware on the emulated board of the package's target."""
+
+    def __init__(self, folder: Path) -> None:
+        from edgec.target import load_target
+
+        self.folder = folder
+        self.package = load_package(folder)
+        self.target = load_target(self.package.target)
+
+    def run(self, samples: Samples) -> list[dict[str, Array]]:
+        from edgec.emulate.run import run_inputs
+
+        raw = run_inputs(self.folder, self.target, dict(samples))
+        size = self.package.output_bytes
+        return [outputs(self.package, raw[i * size : (i + 1) * size]) for i in range(count(samples))]
+
+    def trace(self, samples: Samples, index: int) -> list[bytes]:
+        from edgec.emulate.run import dump_layers
+
+        return dump_layers(self.folder, self.target, {name: array[index : index + 1] for name, array in samples.items()})
+
+
+class Remote:
+    """A device that speaks the serial protocol at a URL; layers need a trace build of its firmware."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.package = load_package(folder)
+        self.url = url
+
+    def run(self, samples: Samples) -> list[dict[str, Array]]:
+        from edgec.harness.bench import infer, load_input, output_bytes
+        from edgec.harness.link import Link
+        from edgec.harness.wire import wire_bytes
+
+        found = []
+        with Link(self.url) as link:
+            link.synchronise()
+            for index in range(count(samples)):
+                load_input(link, wire_bytes(self.package, dict(samples), index))
+                infer(link, 1, 0)
+                raw = output_bytes(link)
+                if len(raw) != self.package.output_bytes:
+                    raise LinkError(
+                        f"the device answers with {len(raw)} output bytes, {self.package.name} has {self.package.output_bytes}",
+                        "flash the firmware of this package: edgec build, then edgec flash",
+                    )
+                found.append(outputs(self.package, raw))
+        return found
+
+    def trace(self, samples: Samples, index: int) -> list[bytes]:
+        from edgec.harness.bench import load_input
+        from edgec.harness.link import Link
+        from edgec.harness.protocol import command, dump_rows
+        from edgec.harness.wire import wire_bytes
+
+        steps = [bytearray(step.rows * step.row_bytes) for step in self.package.steps]
+        with Link(self.url) as link:
+            link.synchronise()
+            load_input(link, wire_bytes(self.package, dict(samples), index))
+            for number, step in enumerate(self.package.steps):
+                for _, row, offset, data in dump_rows(link.ask(command("edgec", "dump", number), timeout=600.0)):
+                    start = row * step.row_bytes + offset
+                    steps[number][start : start + len(data)] = data
+        return [bytes(step) for step in steps]
+
+
+def count(samples: Samples) -> int:
+    """Number of samples."""
+    return min((len(array) for array in samples.values()), default=0)
+
+
+def outputs(package: Package, raw: bytes) -> dict[str, Array]:
+    """Output arrays of one inference from their bytes, one output behind the other."""
+    found, at = {}, 0
+    for tensor in package.outputs:
+        found[tensor.name] = np.frombuffer(raw[at : at + tensor.bytes], tensor.dtype).reshape(tensor.shape)
+        at += tensor.bytes
+    return found
+
+
+def device(folder: Path, on: str) -> Device:
+    """`host`, `emulator`, or a URL."""
+    if on == "host":
+        return Host(folder)
+    if on == "emulator":
+        return Emulator(folder)
+    return Remote(folder, on)
+
+
+__all__ = ["Device", "Emulator", "Host", "Remote", "Samples", "count", "device", "outputs"]

@@ -1,0 +1,193 @@
+#include "infer.h"
+
+#include <string.h>
+
+#include "port.h"
+
+#define STACK_PAINT 0xA5C3E187u
+#define GUARD 0x5AFE6A4Du
+
+static uint32_t selected;
+static bool wire_loaded;
+static bool has_result;
+static bool counted; /* the first inference after init has been made */
+static int32_t stack_bytes = -1;
+
+/* Naked, so that they cost no stack and always start a translation block of their own. */
+#if defined(__arm__)
+__attribute__((naked, noinline)) void edgec_mark_start(void) { __asm__ volatile("bx lr"); }
+__attribute__((naked, noinline)) void edgec_mark_stop(void) { __asm__ volatile("bx lr"); }
+#else
+__attribute__((noinline)) void edgec_mark_start(void) { __asm__ volatile(""); }
+__attribute__((noinline)) void edgec_mark_stop(void) { __asm__ volatile(""); }
+#endif
+
+const edgec_model *infer_model(void) { return &edgec_models[selected]; }
+void infer_use_wire(bool loaded) { wire_loaded = loaded; }
+int32_t infer_stack(void) { return stack_bytes; }
+bool infer_has_result(void) { return has_result; }
+
+void infer_select(uint32_t index)
+{
+    selected = index;
+    wire_loaded = false;
+    has_result = false;
+    counted = false;
+    stack_bytes = -1;
+    for (uint32_t i = 0; i < 4; i++) {
+        edgec_guard_low[i] = GUARD;
+        edgec_guard_high[i] = GUARD;
+    }
+    edgec_models[index].init(edgec_arena_base);
+}
+
+bool infer_guards_intact(void)
+{
+    bool intact = true;
+    for (uint32_t i = 0; i < 4; i++) {
+        intact = intact && edgec_guard_low[i] == GUARD && edgec_guard_high[i] == GUARD;
+    }
+    return intact;
+}
+
+/* Byte i of every input is (37*i + 11) mod 256; float element i is that byte as int8, divided by 128. */
+static void fill_pattern(const edgec_tensor *input)
+{
+    uint8_t *out = input->get();
+    uint32_t count = input->dtype == EDGEC_FLOAT32 ? input->elements : input->bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t byte = (uint8_t)(37u * i + 11u);
+        if (input->dtype == EDGEC_FLOAT32) {
+            float value = (float)(int8_t)byte / 128.0f;
+            memcpy(out + 4u * i, &value, sizeof value);
+        } else {
+            out[i] = input->dtype == EDGEC_BOOL ? (uint8_t)(byte & 1u) : byte;
+        }
+    }
+}
+
+#if EDGEC_WIRE_FLOAT
+/* Rounds half away from zero; clamps to int8.  NaN becomes the zero point. */
+static int8_t quantize(float real, float scale, int32_t zero_point)
+{
+    float scaled = real / scale;
+    if (!(scaled > -1000.0f && scaled < 1000.0f)) {
+        scaled = scaled >= 1000.0f ? 1000.0f : (scaled <= -1000.0f ? -1000.0f : 0.0f);
+    }
+    int32_t q = (int32_t)(scaled + (scaled < 0.0f ? -0.5f : 0.5f)) + zero_point;
+    return (int8_t)(q < -128 ? -128 : (q > 127 ? 127 : q));
+}
+#endif
+
+static void fill_from_wire(const edgec_model *model)
+{
+    const uint8_t *wire = edgec_wire;
+    if (model->wire == EDGEC_WIRE_UINT8) {
+        uint8_t *out = model->inputs[0].get();
+        for (uint32_t i = 0; i < model->inputs[0].elements; i++) {
+            out[i] = (uint8_t)(wire[i] ^ 0x80u); /* the same bits as minus 128 */
+        }
+        return;
+    }
+#if EDGEC_WIRE_FLOAT
+    if (model->wire == EDGEC_WIRE_FLOAT_ERROR) {
+        int8_t *out = model->inputs[0].get();
+        for (uint32_t i = 0; i < model->inputs[0].elements; i++) {
+            float real;
+            memcpy(&real, wire + 4u * i, sizeof real);
+            out[i] = quantize(real, model->inputs[0].scale, model->inputs[0].zero_point);
+        }
+        return;
+    }
+#endif
+    for (uint32_t n = 0; n < model->input_count; n++) {
+        memcpy(model->inputs[n].get(), wire, model->inputs[n].bytes);
+        wire += model->inputs[n].bytes;
+    }
+}
+
+/* Paints the stack below this frame, runs, and looks how far down the paint is gone.  Nothing between the painting and
+ * the call may use the stack, so all of it is one function. */
+static __attribute__((noinline)) void run_counted(void (*run)(void))
+{
+    uint32_t *limit = port_stack_limit();
+#if defined(__arm__)
+    uint32_t *here;
+    __asm__ volatile("mov %0, sp" : "=r"(here));
+#else
+    uint32_t *here = limit;
+#endif
+    for (uint32_t *word = limit; word < here; word++) {
+        *(volatile uint32_t *)word = STACK_PAINT;
+    }
+    edgec_mark_start();
+    run();
+    edgec_mark_stop();
+    if (limit != NULL) {
+        const uint32_t *word = limit;
+        while (word < here && *(const volatile uint32_t *)word == STACK_PAINT) {
+            word++;
+        }
+        stack_bytes = (int32_t)((uintptr_t)here - (uintptr_t)word);
+    }
+}
+
+void infer_once(void)
+{
+    const edgec_model *model = infer_model();
+    if (wire_loaded) {
+        fill_from_wire(model);
+    } else {
+        for (uint32_t n = 0; n < model->input_count; n++) {
+            fill_pattern(&model->inputs[n]);
+        }
+    }
+    if (counted) {
+        model->run();
+    } else {
+        counted = true;
+        run_counted(model->run);
+    }
+    uint8_t *out = edgec_result;
+    for (uint32_t n = 0; n < model->output_count; n++) {
+        memcpy(out, model->outputs[n].get(), model->outputs[n].bytes);
+        out += model->outputs[n].bytes;
+    }
+    has_result = true;
+}
+
+/* CRC-32 (IEEE 802.3, reflected, as zlib's) of the output bytes. */
+uint32_t infer_crc32(void)
+{
+    uint32_t crc = 0xFFFFFFFFu;
+    for (uint32_t i = 0; i < infer_model()->output_bytes; i++) {
+        crc ^= edgec_result[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (crc >> 1) ^ ((crc & 1u) != 0u ? 0xEDB88320u : 0u);
+        }
+    }
+    return ~crc;
+}
+
+int64_t infer_error_milli(void)
+{
+#if EDGEC_WIRE_FLOAT
+    const edgec_tensor *input = &infer_model()->inputs[0];
+    const edgec_tensor *output = &infer_model()->outputs[0];
+    float sum = 0.0f;
+    for (uint32_t i = 0; i < output->elements; i++) {
+        float given;
+        if (wire_loaded) {
+            memcpy(&given, edgec_wire + 4u * i, sizeof given);
+        } else {
+            given = (float)((int32_t)(int8_t)(uint8_t)(37u * i + 11u) - input->zero_point) * input->scale;
+        }
+        float made = (float)((int32_t)(int8_t)edgec_result[i] - output->zero_point) * output->scale;
+        sum += (given - made) * (given - made);
+    }
+    float milli = 1000.0f * sum / (float)output->elements;
+    return milli < 1e15f ? (int64_t)(milli + 0.5f) : INT64_MAX;
+#else
+    return 0;
+#endif
+}

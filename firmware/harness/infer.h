@@ -1,0 +1,30 @@
+/* Runs the selected model: fills its inputs, measures stack and time, keeps the outputs. */
+#ifndef EDGEC_INFER_H
+#define EDGEC_INFER_H
+
+#include "model.h"
+
+/* Selects model `index`, initialises it, forgets the loaded input. */
+void infer_select(uint32_t index);
+const edgec_model *infer_model(void);
+
+/* Tells whether `edgec_wire` holds an input; without one the pattern (37*i + 11) mod 256 is used. */
+void infer_use_wire(bool loaded);
+
+/* One inference.  The first one after infer_select stands between the two markers and measures the stack. */
+void infer_once(void);
+
+/* Bytes of stack the first inference used; -1 before it, or where the port cannot tell. */
+int32_t infer_stack(void);
+bool infer_guards_intact(void);
+bool infer_has_result(void);
+uint32_t infer_crc32(void);
+
+/* Mean squared error of the last output against the input, in thousandths (EDGEC_WIRE_FLOAT_ERROR only). */
+int64_t infer_error_milli(void);
+
+/* Empty functions around the counted inference: an emulator watches their addresses. */
+void edgec_mark_start(void);
+void edgec_mark_stop(void);
+
+#endif

@@ -1,0 +1,13 @@
+/* The serial harness: waits for commands for ever (on a host, until the line closes). */
+#include "port.h"
+#include "protocol.h"
+
+int main(void)
+{
+    port_init();
+    protocol_boot();
+    for (int byte = port_getc(); byte >= 0; byte = port_getc()) {
+        protocol_feed((char)byte);
+    }
+    return 0;
+}

@@ -1,0 +1,11 @@
+/* The MLPerf Tiny / EEMBC serial protocol, and edgec's extras.  Bytes in, text out; see docs of the commands in protocol.c. */
+#ifndef EDGEC_PROTOCOL_H
+#define EDGEC_PROTOCOL_H
+
+/* Selects the first model and sends the boot lines. */
+void protocol_boot(void);
+
+/* Takes one received byte; answers when it completes a command. */
+void protocol_feed(char byte);
+
+#endif

@@ -1,0 +1,28 @@
+/* A host: the same harness over standard input and output, for fuzzing and for trying the protocol without a board. */
+#define _POSIX_C_SOURCE 200809L
+#include "port.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <time.h>
+
+static struct timespec begin;
+
+void port_init(void) { (void)clock_gettime(CLOCK_MONOTONIC, &begin); }
+
+void port_putc(char byte) { (void)putchar((unsigned char)byte); }
+
+int port_getc(void)
+{
+    (void)fflush(stdout);
+    return getchar();
+}
+
+uint64_t port_micros(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)((int64_t)(now.tv_sec - begin.tv_sec) * 1000000 + (now.tv_nsec - begin.tv_nsec) / 1000);
+}
+
+uint32_t *port_stack_limit(void) { return NULL; }
