@@ -218,7 +218,8 @@ static inline void edgec_widen2(uint32_t *wide, const int8_t *x0, const int8_t *
 }
 
 #if EDGEC_DSP_ASM
-#define EDGEC_NAKED static inline __attribute__((naked, unused))
+#define EDGEC_NAKED static __attribute__((naked, noinline, unused))
+#define EDGEC_ARG __attribute__((unused)) /* of a naked function: read by its registers */
 
 /* clang-format off */
 #define EDGEC_MAC_2X4 \
@@ -258,7 +259,8 @@ static inline void edgec_widen2(uint32_t *wide, const int8_t *x0, const int8_t *
     "ldr r12, [sp]\n" "cmp r0, r12\n" "bne 2b\n"
 
 /* Frame: 0 end, 4 x, 8 round, 12 shift, 16 left, 20 out0, 24 out1, 28 groups. */
-EDGEC_NAKED void edgec_dot_2x4(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, int groups)
+EDGEC_NAKED void edgec_dot_2x4(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out0,
+                               EDGEC_ARG int8_t *out1, EDGEC_ARG int groups)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n" "sub sp, sp, #32\n"
@@ -284,7 +286,8 @@ EDGEC_NAKED void edgec_dot_2x4(const edgec_dot_t *dot, const int32_t *stream, in
 }
 
 /* Frame: 0 end, 4 x, 8 round, 12 shift, 16 left, 20 out, 24 groups. */
-EDGEC_NAKED void edgec_dot_1x8(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, int groups)
+EDGEC_NAKED void edgec_dot_1x8(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out,
+                               EDGEC_ARG int groups)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n" "sub sp, sp, #32\n"

@@ -163,12 +163,14 @@ class Drivers:
                 if any(re.search(r"\by\b", line) for line in body):
                     body.insert(0, "    const int y = 0;")
             else:
-                body = [f"    for (int y = 0; y < {total}; y += {part.step.group}) {{"]
+                group = part.step.group
+                loop = f"int y = {total - group}; y >= 0; y -= {group}" if segment.reverse else f"int y = 0; y < {total}; y += {group}"
+                body = [f"    for ({loop}) {{"]
                 body += [f"        {line}" for line in self.call(part, "y", part.step.group)] + ["    }"]
             return f"{head}\n/* {what} */\nstatic EDGEC_NOINLINE void {name}(void)\n{{\n" + "\n".join(body) + "\n}\n"
-        return f"{head}\n/* {what}: a pull pipeline */\n" + self.pipeline(name, members)
+        return f"{head}\n/* {what}: a pull pipeline */\n" + self.pipeline(name, members, segment.reverse)
 
-    def pipeline(self, name: str, members: list[StepParts]) -> str:
+    def pipeline(self, name: str, members: list[StepParts], reverse: bool) -> str:
         """Several steps: a counter and an `until` function for each tensor, and a driver that pulls the ends."""
         makers = {part.step.output for part in members}
         out = [f"static int {self.made(part)};" for part in members]
@@ -178,11 +180,11 @@ class Drivers:
             size = total if group == 0 else group
             lines = [f"static EDGEC_NOINLINE void {self.until(part.step.output)}(int rows)", "{"]
             lines.append(f"    for (; {self.made(part)} < rows; {self.made(part)} += {size}) {{")
-            lines.append(f"        const int y = {self.made(part)};")
+            lines.append(f"        const int y = {f'{total - size} - ' if reverse else ''}{self.made(part)};")
             for i, source in enumerate(part.step.inputs):
                 base = self.program.base(source).name
                 if base in makers:
-                    lines.append(f"        {self.until(base)}({self.demand(part, i, size)});")
+                    lines.append(f"        {self.until(base)}({self.demand(part, i, size, reverse)});")
             lines += [f"        {line}" for line in self.call(part, "y", size)]
             lines += ["    }", "}", ""]
             out += lines
@@ -200,12 +202,14 @@ class Drivers:
     def until(self, buffer: str) -> str:
         return f"{self.prefix}_until_{buffer}"
 
-    def demand(self, part: StepParts, index: int, size: int) -> str:
+    def demand(self, part: StepParts, index: int, size: int, reverse: bool) -> str:
         """C expression: rows of input `index` that must exist before this call."""
         reach, source = part.step.reach[index], part.site.inputs[index]
         base = self.program.base(source.name)
         if source.rows != base.rows or isinstance(reach, All) or part.step.group == 0:
             return str(base.rows)
+        if reverse:
+            return f"{base.rows} - ({self.oldest(part, index)})"
         last = "y" if size == 1 else f"(y + {size - 1})"
         if part.site.output.rows % size:
             last = f"edgec_clamp(y + {size - 1}, 0, {part.site.output.rows - 1})"
@@ -217,3 +221,14 @@ class Drivers:
         inside = last if reach.height == source.rows else f"({last} % {reach.out_height})"
         end = (reach.kernel - 1) * reach.dilation + 1 - reach.pad
         return f"{image} + edgec_clamp({inside} * {reach.stride} + {end}, 1, {reach.height})"
+
+    def oldest(self, part: StepParts, index: int) -> str:
+        """C expression: the first row of input `index` that output row y needs."""
+        reach, source = part.step.reach[index], part.site.inputs[index]
+        if isinstance(reach, Run):
+            return "y"
+        if not isinstance(reach, Window):
+            raise ValueError(f"{part.step.name} cannot run backwards in a pipeline")
+        image = "0" if reach.height == source.rows else f"(y / {reach.out_height}) * {reach.height}"
+        inside = "y" if reach.height == source.rows else f"(y % {reach.out_height})"
+        return f"{image} + edgec_clamp({inside} * {reach.stride} - {reach.pad}, 0, {reach.height - 1})"

@@ -135,7 +135,7 @@ def _instruction(mnemonic: str, operands: str) -> _Instruction:
         target == "pc" and not name.startswith(("b", "str", "cmp"))
     ):
         key += "_pc"
-    elif name.startswith("str") and len(address) <= 1 and not re.search(r"\], r", operands):
+    elif name.startswith("str") and name != "strd" and len(address) <= 1 and not re.search(r"\], r", operands):
         key += "_imm"
     elif name in ("vldr", "vstr") and target.startswith("d"):
         key += "_64"

@@ -117,12 +117,14 @@ class Step:
 class Segment:
     """A chain of steps executed as a pull pipeline; a single step is layer-by-layer execution.
 
-    scratch: bytes its kernels and tiles need while it runs; scratch_offset: where in the arena, or -1 for the separate scratch array.
+    scratch: bytes its kernels and tiles need while it runs; scratch_offset: where in the arena, or -1 for the separate scratch array;
+    reverse: rows are made from the last to the first, so that an output may lie over the far end of its input.
     """
 
     steps: tuple[str, ...]
     scratch: int = 0
     scratch_offset: int = -1
+    reverse: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,26 +31,26 @@ def calls(program: Program, segment: Segment) -> Iterator[Call]:
     def base(name: str) -> str:
         return base(buffers[name].view_of) if buffers[name].view_of else name
 
-    def wanted(step: Step, index: int, stop: int) -> int:
-        """Rows of the producer's buffer that must exist before output rows ..stop-1 of `step` are made."""
+    def wanted(step: Step, index: int, first: int, stop: int) -> int:
+        """Rows of the producer's buffer (counted from the end where they start) that must exist before rows first..stop-1 of `step`."""
         name = step.inputs[index]
         seen, owner = buffers[name], buffers[base(name)]
-        if seen.rows != owner.rows:
+        if seen.rows != owner.rows or step.group == 0:
             return owner.rows
-        return step.reach[index].demand(stop - 1)
+        reach = step.reach[index]
+        return owner.rows - reach.oldest(first) if segment.reverse else reach.demand(stop - 1)
 
     def until(name: str, rows: int) -> Iterator[Call]:
         step = makers[name]
         total = buffers[name].rows
         while made[name] < min(rows, total):
-            first = made[name]
-            stop = total if step.group == 0 else min(first + step.group, total)
+            size = total if step.group == 0 else min(step.group, total - made[name])
+            first = total - made[name] - size if segment.reverse else made[name]
             for index, source in enumerate(step.inputs):
                 if base(source) in makers:
-                    need = wanted(step, index, stop) if step.group else buffers[base(source)].rows
-                    yield from until(base(source), need)
-            made[name] = stop
-            yield Call(step, first, stop)
+                    yield from until(base(source), wanted(step, index, first, first + size))
+            made[name] += size
+            yield Call(step, first, first + size)
 
     for step in steps:  # whatever nobody pulled (several outputs, or a last row that no window reaches) is made at the end
         if not any(base(source) == step.output for other in steps for source in other.inputs):

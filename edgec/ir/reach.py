@@ -28,6 +28,10 @@ class Run:
         """Input rows that must exist before output row y is made (a pull pipeline makes no more than that)."""
         return y + 1
 
+    def oldest(self, y: int) -> int:
+        """The mirror of demand: from this input row to the last, all must exist when rows are made from the last to the first."""
+        return y
+
     def taps(self, y: int) -> tuple[int | None, ...]:
         """The input rows of output row y, one for each kernel tap; None where a tap lies in the padding."""
         return (y,)
@@ -60,6 +64,10 @@ class Window:
         end = r * self.stride - self.pad + (self.kernel - 1) * self.dilation + 1
         return image * self.height + min(max(end, 1), self.height)
 
+    def oldest(self, y: int) -> int:
+        image, r = divmod(y, self.out_height)
+        return image * self.height + min(max(r * self.stride - self.pad, 0), self.height - 1)
+
     def taps(self, y: int) -> tuple[int | None, ...]:
         image, r = divmod(y, self.out_height)
         top = r * self.stride - self.pad
@@ -79,6 +87,9 @@ class All:
     def demand(self, y: int) -> int:
         return self.height
 
+    def oldest(self, y: int) -> int:
+        return 0
+
     def taps(self, y: int) -> tuple[int | None, ...]:
         return tuple(range(self.height))
 
@@ -95,6 +106,9 @@ class Table:
 
     def demand(self, y: int) -> int:
         return self.last[y] + 1
+
+    def oldest(self, y: int) -> int:
+        return self.first[y]
 
     def taps(self, y: int) -> tuple[int | None, ...]:
         return (self.first[y], self.last[y])

@@ -41,7 +41,7 @@ class _Arena:
             offset = self.offsets.get(base.name)
             if offset is None or offset < 0 or offset + base.bytes > self.owner.size:
                 raise PlanError(f"buffer {name!r} at {offset} leaves the arena of {self.owner.size} bytes", "the memory plan is wrong")
-            if offset % ITEM_BYTES[base.dtype] or offset % ITEM_BYTES[self.program.by_name[name].dtype]:
+            if any(offset % min(ITEM_BYTES[dtype], 4) for dtype in (base.dtype, self.program.by_name[name].dtype)):
                 raise PlanError(f"{base.dtype} buffer {name!r} at {offset} is not aligned", "the memory plan is wrong")
 
     def spans(self, name: str, first: int, stop: int) -> list[tuple[int, int, Array]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgec.ir.program import Program
+from edgec.memory.trail import Trail
 
 SCRATCH = "scratch@"
 
@@ -56,12 +57,12 @@ def blocks(program: Program, keep_input: bool = False) -> list[Block]:
     return found
 
 
-def lower_bound(found: list[Block], trails: dict[tuple[str, str], int]) -> int:
+def lower_bound(found: list[Block], trails: dict[tuple[str, str], Trail]) -> int:
     """No placement needs less: the most bytes alive during any one segment, each output over at most one input."""
     sizes = {b.name: b for b in found}
     saved: dict[int, dict[str, int]] = {}
     for (out, source), trail in trails.items():
-        gain = sizes[out].bytes + sizes[source].bytes - max(trail + sizes[source].bytes, sizes[out].bytes)
+        gain = sizes[out].bytes + sizes[source].bytes - max(trail.bytes + sizes[source].bytes, sizes[out].bytes)
         at = saved.setdefault(sizes[source].last, {})
         at[out] = max(at.get(out, 0), gain)
     whens = range(-1, max((b.last for b in found), default=0) + 1)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from edgec.ir.program import Place, Program
 from edgec.memory.lifetime import SCRATCH, Block, blocks, lower_bound, uses
-from edgec.memory.trail import trails
+from edgec.memory.trail import Trail, trails
 
 ALIGN = 4
 SHUFFLES = 200
-Trails = dict[tuple[str, str], int]
+Trails = dict[tuple[str, str], Trail]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ def fits(block: Block, at: int, other: Block, there: int, pairs: Trails) -> bool
     if at + block.bytes <= there or there + other.bytes <= at:
         return True
     over, under = pairs.get((block.name, other.name)), pairs.get((other.name, block.name))
-    return (over is not None and at + over <= there) or (under is not None and there + under <= at)
+    if over is not None and over.allows(at, block.bytes, there, other.bytes):
+        return True
+    return under is not None and under.allows(there, other.bytes, at, block.bytes)
 
 
 def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None) -> tuple[dict[Block, int], int]:
@@ -49,11 +51,12 @@ def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None) -> t
         for other, at in busy:
             tries.add(aligned(at + other.bytes))
             over, under = pairs.get((block.name, other.name)), pairs.get((other.name, block.name))
-            if over is not None and at >= over:
-                tries.add((at - over) // ALIGN * ALIGN)
+            if over is not None:
+                ahead = at + other.bytes + over.bytes - block.bytes
+                tries.add(aligned(ahead) if over.reverse else (at - over.bytes) // ALIGN * ALIGN)
             if under is not None:
-                tries.add(aligned(at + under))
-        offset = next(t for t in sorted(tries) if all(fits(block, t, other, at, pairs) for other, at in busy))
+                tries.add((at + other.bytes - under.bytes - block.bytes) // ALIGN * ALIGN if under.reverse else aligned(at + under.bytes))
+        offset = next(t for t in sorted(tries) if t >= 0 and all(fits(block, t, other, at, pairs) for other, at in busy))
         offsets[block] = offset
         size = max(size, offset + block.bytes)
         if limit is not None and size >= limit:

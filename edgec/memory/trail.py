@@ -1,58 +1,88 @@
 """Trails: how far behind the start of an output its input must lie, so that the output may be written over rows that are no longer read.
 
-For output o made over input i in one segment the arena must satisfy  offset(i) >= offset(o) + trail(o, i),  or keep them apart.  0 is in-place.
+Rows made first to last: the arena must satisfy  offset(input) >= offset(output) + trail;  last to first, the same for the far ends:
+end(output) >= end(input) + trail.  A trail of 0 is in-place.  Otherwise the two are kept apart.
 Derived by walking the kernel calls; nothing is assumed about operators.  Source: memory note, section B; MCUFormer's token overwriting.
 """
 
 from __future__ import annotations
 
-from edgec.ir.program import ITEM_BYTES, Buffer, Program
+from dataclasses import dataclass
+
+from edgec.ir.program import ITEM_BYTES, Buffer, Program, Segment
 from edgec.ir.pull import Call, calls
 
 
-def _reads(program: Program, call: Call, base: Buffer) -> tuple[int, bool] | None:
-    """(oldest row of `base` that the call reads, whether the call may overwrite it element by element); None if it reads none."""
-    oldest: int | None = None
+@dataclass(frozen=True)
+class Trail:
+    """Bytes between the starts (or, in reverse, the ends) of an output and of the input it may overwrite."""
+
+    bytes: int
+    reverse: bool = False
+
+    def allows(self, out: int, out_bytes: int, source: int, source_bytes: int) -> bool:
+        """Whether these two offsets keep every unread row of the input."""
+        if self.reverse:
+            return out + out_bytes >= source + source_bytes + self.bytes
+        return out + self.bytes <= source
+
+
+def _reads(program: Program, call: Call, base: Buffer) -> tuple[int, int, bool] | None:
+    """(oldest, newest row of `base` that the call reads, whether it may overwrite them element by element); None if it reads none."""
+    spans: list[tuple[int, int]] = []
     alike = True
     for index, name in enumerate(call.step.inputs):
         seen = program.by_name[name]
         if program.base(name).name != base.name:
             continue
-        spans = [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
-        first = 0 if seen.rows != base.rows else min((a for a, b in spans if a <= b), default=base.rows)
-        oldest = first if oldest is None else min(oldest, first)
+        whole = seen.rows != base.rows
+        spans += [(0, base.rows - 1)] if whole else [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
         out = program.by_name[call.step.output]
         narrow = ITEM_BYTES[out.dtype] <= ITEM_BYTES[seen.dtype] and out.row_elements == seen.row_elements and out.rows == seen.rows
         alike = alike and index in call.step.inplace and narrow
-    return None if oldest is None else (oldest, alike)
+    spans = [span for span in spans if span[0] <= span[1]]
+    return (min(a for a, _ in spans), max(b for _, b in spans), alike) if spans else None
 
 
-def trails(program: Program, dying: dict[str, int]) -> dict[tuple[str, str], int]:
-    """(output, input) -> trail in bytes, for every pair that may overlap.  dying: stored buffer -> segment of its last use."""
-    found: dict[tuple[str, str], int] = {}
+def _forward(order: list[Call], reads: list[tuple[int, int, bool] | None], out: Buffer, source: Buffer) -> int:
+    """Trail of rows made first to last."""
+    need, later = 0, source.rows  # later: oldest row that calls behind the current one read
+    for call, read in zip(reversed(order), reversed(reads), strict=True):
+        oldest = later if read is None or (read[2] and call.step.output == out.name) else min(later, read[0])
+        if call.step.output == out.name:
+            need = max(need, call.stop * out.row_bytes - oldest * source.row_bytes)
+        later = min(later, read[0]) if read is not None else later
+    return need
+
+
+def _backward(order: list[Call], reads: list[tuple[int, int, bool] | None], out: Buffer, source: Buffer) -> int:
+    """Trail of rows made last to first: everything counted from the far ends."""
+    need, later = 0, -1  # later: newest row that calls behind the current one read
+    for call, read in zip(reversed(order), reversed(reads), strict=True):
+        later = max(later, read[1]) if read is not None else later
+        if call.step.output == out.name:
+            need = max(need, (out.rows - call.first) * out.row_bytes - (source.rows - 1 - later) * source.row_bytes)
+    return need
+
+
+def _segment(program: Program, index: int, segment: Segment, dying: dict[str, int]) -> dict[tuple[str, str], Trail]:
+    order = list(calls(program, segment))
+    made = {call.step.output for call in order}
+    outs = [program.by_name[name] for name in sorted(made) if program.by_name[name].is_full and dying.get(name, -1) > index]
+    names = {program.base(n).name for call in order for n in call.step.inputs}
+    found = {}
+    for source in (program.by_name[n] for n in sorted(names - made) if dying.get(n) == index and not program.by_name[n].tile):
+        reads = [_reads(program, call, source) for call in order]
+        for out in outs:
+            need = (_backward if segment.reverse else _forward)(order, reads, out, source)
+            if need < out.bytes:
+                found[(out.name, source.name)] = Trail(need, segment.reverse)
+    return found
+
+
+def trails(program: Program, dying: dict[str, int]) -> dict[tuple[str, str], Trail]:
+    """(output, input) -> trail, for every pair that may overlap.  dying: stored buffer -> segment of its last use."""
+    found: dict[tuple[str, str], Trail] = {}
     for index, segment in enumerate(program.segments):
-        order = list(calls(program, segment))
-        made = {call.step.output for call in order}
-        outs = [program.by_name[name] for name in made if program.by_name[name].is_full and dying.get(name, -1) > index]
-        names = {program.base(n).name for call in order for n in call.step.inputs}
-        sources = [program.by_name[n] for n in sorted(names - made) if dying.get(n) == index and not program.by_name[n].tile]
-        for source in sources:
-            reads = [_reads(program, call, source) for call in order]
-            later = source.rows  # oldest row that calls behind the current one read
-            after = []
-            for read in reversed(reads):
-                after.append(later)
-                later = min(later, read[0]) if read is not None else later
-            after.reverse()
-            for out in outs:
-                need = 0
-                for call, read, behind in zip(order, reads, after, strict=True):
-                    if call.step.output != out.name:
-                        continue
-                    oldest = behind if read is None or read[1] else min(behind, read[0])
-                    need = max(need, call.stop * out.row_bytes - oldest * source.row_bytes)
-                    if read is not None and read[1]:
-                        need = max(need, call.first * (out.row_bytes - source.row_bytes))
-                if need < out.bytes:
-                    found[(out.name, source.name)] = need
+        found.update(_segment(program, index, segment, dying))
     return found

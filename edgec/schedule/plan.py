@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgec.ir.program import Program, Segment
+from edgec.ir.reach import Table
 from edgec.memory.check import check
 from edgec.memory.place import place
 from edgec.schedule.order import order
@@ -30,6 +31,25 @@ def segmented(whole: Program, rowwise: Program, made: list[Choice]) -> Program:
     return whole.with_(steps=tuple(steps), segments=segments)
 
 
+def alternated(program: Program) -> Program:
+    """Row-wise segments turned so that each runs against the direction of the one that made its main input.
+
+    An output over its input starts a little lower; a chain of them would creep down through the arena.  There and back costs nothing.
+    """
+    made_in = {step: index for index, segment in enumerate(program.segments) for step in segment.steps}
+    makers = {program.step_by_name[s].output: made_in[s] for s in made_in}
+    turned: list[Segment] = []
+    for segment in program.segments:
+        steps = [program.step_by_name[name] for name in segment.steps]
+        outside = [program.base(n) for step in steps for n in step.inputs if program.base(n).name not in {s.output for s in steps}]
+        main = max(outside, key=lambda b: b.bytes, default=None)
+        before = turned[makers[main.name]].reverse if main is not None and main.name in makers else True
+        able = all(step.group and program.by_name[step.output].rows % step.group == 0 for step in steps)
+        able = able and (len(steps) == 1 or not any(isinstance(reach, Table) for step in steps for reach in step.reach))
+        turned.append(replace(segment, reverse=able and not before))
+    return program.with_(segments=tuple(turned))
+
+
 def plan(program: Program, features: frozenset[str] = frozenset(), keep_input: bool = False, limit: int | None = None, stream: bool = True) -> Plan:
     """Schedules a lowered program for a target with these features.
 
@@ -41,7 +61,10 @@ def plan(program: Program, features: frozenset[str] = frozenset(), keep_input: b
         made = cut(choices(whole, rowwise, keep_input), len(program.steps), limit)
     else:
         made = [Choice(i, i, False, 0, 0) for i in range(len(program.steps))]
-    program = with_scratch(with_rings(segmented(whole, rowwise, made)))
-    placed = place(program, keep_input)
+    program = segmented(whole, rowwise, made)
+    placed = place(with_scratch(with_rings(program)), keep_input)
+    if stream:  # rings after the turn: running last to first may keep other rows alive
+        turned = place(with_scratch(with_rings(alternated(program))), keep_input)
+        placed = min(placed, turned, key=lambda p: p.program.arena)
     check(placed.program, keep_input)
     return Plan(placed.program, placed.lower_bound)

@@ -153,18 +153,26 @@ class _Build:
 
 
 def _difference(full: Path, empty: Path, packages: Sequence[Package]) -> FirmwareSizes:
-    """The RAM parts: arena and scratch by their symbols, everything else by subtraction."""
+    """Arena, scratch and I/O by their symbols, other variables and flash by subtraction.  Variables are added up one by
+    one: the padding between them depends on the harness."""
     with_models, without = elf_sizes(full), elf_sizes(empty)
-    objects = {symbol.name: symbol.size for symbol in elf_symbols(full) if not symbol.code}
-    scratch = sum(size for name, size in objects.items() if name in {f"{package.name}_scratch" for package in packages})
-    io = sum(size for name, size in objects.items() if name in {f"{package.name}_io" for package in packages})
+    variables = [symbol for symbol in elf_symbols(full) if symbol.variable]
+    harness = sum(symbol.size for symbol in elf_symbols(empty) if symbol.variable)
+
+    def bytes_of(*names: str) -> int:
+        return sum(symbol.size for symbol in variables if symbol.name in names)
+
+    arena = bytes_of("edgec_arena")
+    scratch = bytes_of(*(f"{package.name}_scratch" for package in packages))
+    io = bytes_of(*(f"{package.name}_io" for package in packages))
+    everything = sum(symbol.size for symbol in variables)
     weights = with_models.weights - without.weights
     total = with_models.flash - without.flash
     return FirmwareSizes(
-        arena=objects.get("edgec_arena", 0),
+        arena=arena,
         scratch=scratch,
         io=io,
-        data_bss=max(0, with_models.ram - without.ram - scratch - io),
+        data_bss=everything - arena - scratch - io - harness,
         flash_code=total - weights,
         flash_weights=weights,
         flash_total=total,

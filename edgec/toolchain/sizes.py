@@ -13,42 +13,34 @@ _ALLOC, _WRITE = 2, 1
 @dataclass(frozen=True)
 class ElfSizes:
     """Bytes of an ELF file.  `flash`: everything that must be stored (code, constants, initial values of variables);
-    `weights`: its section of that name; `ram`: variables, without the stack and the arena with its guard words."""
+    `weights`: its section of that name."""
 
     flash: int
     weights: int
-    ram: int
-    arena: int
 
 
 @dataclass(frozen=True)
 class Symbol:
-    """A function or object: address (Thumb bit cleared), bytes, and whether it is code."""
+    """A function or object: address (Thumb bit cleared), bytes, whether it is code, whether it is a variable."""
 
     name: str
     address: int
     size: int
     code: bool
+    variable: bool
 
 
 def elf_sizes(elf: Path) -> ElfSizes:
     """Sizes of a linked firmware or of an object file."""
     from elftools.elf.elffile import ELFFile
 
-    flash = weights = ram = arena = 0
+    flash = weights = 0
     with elf.open("rb") as stream:
         for section in ELFFile(stream).iter_sections():
-            if not section["sh_flags"] & _ALLOC:
-                continue
-            size, stored = int(section["sh_size"]), section["sh_type"] != "SHT_NOBITS"
-            flash += size if stored else 0
-            if section.name == ".weights" or section.name.endswith("_weights"):
-                weights += size
-            if section.name == ".arena":
-                arena += size
-            elif section["sh_flags"] & _WRITE and section.name != ".stack":
-                ram += size
-    return ElfSizes(flash, weights, ram, arena)
+            if section["sh_flags"] & _ALLOC and section["sh_type"] != "SHT_NOBITS":
+                flash += int(section["sh_size"])
+                weights += int(section["sh_size"]) if section.name == ".weights" else 0
+    return ElfSizes(flash, weights)
 
 
 def elf_sections(elf: Path) -> dict[str, tuple[int, int]]:
@@ -66,13 +58,16 @@ def elf_symbols(elf: Path) -> list[Symbol]:
 
     found: list[Symbol] = []
     with elf.open("rb") as stream:
-        table = ELFFile(stream).get_section_by_name(".symtab")
+        elf_file = ELFFile(stream)
+        table = elf_file.get_section_by_name(".symtab")
+        writable = {n for n, s in enumerate(elf_file.iter_sections()) if s["sh_flags"] & _WRITE}
         for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
             kind = symbol["st_info"]["type"]
             if kind in ("STT_FUNC", "STT_OBJECT") or (kind == "STT_NOTYPE" and symbol.name.startswith("__")):
                 code = kind == "STT_FUNC"
                 address = int(symbol["st_value"]) & (~1 if code else ~0)
-                found.append(Symbol(symbol.name, address, int(symbol["st_size"]), code))
+                variable = kind == "STT_OBJECT" and symbol["st_shndx"] in writable
+                found.append(Symbol(symbol.name, address, int(symbol["st_size"]), code, variable))
     return sorted(found, key=lambda symbol: (symbol.address, symbol.name))
 
 

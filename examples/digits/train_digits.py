@@ -170,7 +170,8 @@ def main() -> None:
         activation_type=QuantType.QInt8,
         weight_type=QuantType.QInt8,
     )
-    np.savez_compressed(HERE / "digits.npz", image=test_x[:SHIPPED], labels=test_y[:SHIPPED])
+    firsts = np.stack([np.flatnonzero(test_y == digit)[: SHIPPED // 10] for digit in range(10)], axis=1).ravel()
+    np.savez_compressed(HERE / "digits.npz", image=test_x[firsts], labels=test_y[firsts])
     for name in ("digits_f32.onnx", "digits.onnx"):
         path = HERE / name
         print(f"{name}: {accuracy(path, test_x, test_y):.2%} of {TEST} test digits, {path.stat().st_size} bytes")

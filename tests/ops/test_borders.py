@@ -35,7 +35,8 @@ def test_quantize_edges(dtype: str) -> None:
     zero = 3 if dtype == "int8" else 140
     got = step("quantize", x, dtype, scale=scale, zy=zero)
     number = ~np.isnan(x)
-    assert np.array_equal(got[number], quantize(x[number], scale, zero, dtype))
+    with np.errstate(over="ignore"):
+        assert np.array_equal(got[number], quantize(x[number], scale, zero, dtype))
     assert np.all(got[~number] == np.iinfo(dtype).min)
 
 

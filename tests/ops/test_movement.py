@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgec.errors import UnsupportedError
-from edgec.ir.program import Quant
+from edgec.ir.program import Buffer, Port, Program, Quant, Step, default_rows
 from edgec.ops._layout import channels_last, identity, settle, spread, view_perm
+from edgec.ops.movement import permute_args
 from tests.ops import ort
-from tests.ops.stub import const, lower
+from tests.ops.stub import const, lower, rows_alone
 
 Q = Quant(float(np.float32(0.05)), -9)
 
@@ -236,3 +237,17 @@ def test_c_equals_reference(case, kind):
     op, shapes, attrs, constants = case
     quant = Q if kind == "int8" else None
     check(op, shapes, attrs, constants, outputs=2 if op == "Split" else 1, dtype=kind, quant=quant, compiled=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.data())
+def test_permute_is_numpy_transpose(shape, data):
+    order = tuple(data.draw(st.permutations(range(len(shape)))))
+    reach, attrs, consts = permute_args(tuple(shape), order)
+    out = spread(tuple(shape), order)
+    x = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    source = Buffer("x", "int32", tuple(shape), default_rows(tuple(shape)))
+    result = Buffer("y", "int32", out, default_rows(out))
+    step = Step("s", "permute", ("x",), "y", (reach,), attrs, consts)
+    program = Program("net", (source, result), (step,), (Port("x", "x", source.shape),), (Port("y", "y", out),))
+    np.testing.assert_array_equal(rows_alone(program, {"x": x})["y"].reshape(out), np.transpose(x, order))

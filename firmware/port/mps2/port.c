@@ -15,7 +15,7 @@ void port_init(void)
     UART_BAUDDIV = (PORT_CLOCK_HZ + 57600u) / 115200u;
     UART_CTRL = 3u; /* transmit, receive */
     (void)UART_DATA; /* drops a stale byte; and QEMU looks for input again only after a read */
-    PRESCALE = PORT_CLOCK_HZ / 1000000u - 1u;
+    PRESCALE = PORT_COUNTER_HZ / 1000000u - 1u;
     CLK100HZ = 0;
     COUNTER = 0;
 }

@@ -1,0 +1,116 @@
+"""Random programs, placed: the independent check accepts them, the one-arena interpreter agrees with whole tensors, and what is
+damaged afterwards is refused unless it is harmless."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from edgec.ir.interp import Interpreter
+from edgec.ir.program import Array, Place, Program
+from edgec.memory.check import PlanError, check
+from edgec.memory.lifetime import blocks, uses
+from edgec.memory.place import place
+from edgec.schedule.order import order
+from edgec.schedule.segment import with_rings, with_scratch
+from tests.memory.programs import REFERENCES, meaning, programs, sample_of, segmented
+
+Cuts = tuple[list[bool], bool, bool]
+CUTS = st.tuples(st.lists(st.booleans(), max_size=7), st.booleans(), st.booleans())
+
+
+def placed(program: Program, cuts: Cuts, keep_input: bool = False) -> Program:
+    """cuts: where segments end, whether they run last to first, whether tensors inside them are rings."""
+    where, reverse, rings = cuts
+    made = segmented(order(program), where, reverse)
+    return place(with_scratch(with_rings(made) if rings else made), keep_input).program
+
+
+def agrees(program: Program, sample: dict[str, Array]) -> bool:
+    got = Interpreter(program, REFERENCES).run(sample)
+    return all(np.array_equal(got[name], want) for name, want in meaning(program, sample).items())
+
+
+@settings(max_examples=200)
+@given(programs(), CUTS, st.booleans())
+def test_a_placed_program_is_sound(program: Program, cuts: Cuts, keep_input: bool) -> None:
+    made = placed(program, cuts, keep_input)
+    check(made, keep_input)
+    interpreter = Interpreter(made, REFERENCES)
+    sample = sample_of(made)
+    got = interpreter.run(sample)
+    for name, want in meaning(made, sample).items():
+        np.testing.assert_array_equal(got[name], want)
+    if keep_input:
+        for port in made.inputs:
+            start = made.offsets[port.buffer]
+            kept = interpreter.arena[start : start + made.by_name[port.buffer].bytes]
+            assert kept.tobytes() == sample[port.name].tobytes()
+
+
+@settings(max_examples=300)
+@given(programs(), CUTS, st.data())
+def test_a_moved_buffer_is_refused_or_harmless(program: Program, cuts: Cuts, data: st.DataObject) -> None:
+    """What the check accepts gives the right answer, whatever the plan: it is a proof, not a comparison with the planner."""
+    made = placed(program, cuts)
+    index = data.draw(st.integers(0, len(made.places) - 1))
+    offset = data.draw(st.integers(-4, made.arena + 4))
+    moved = Place(made.places[index].buffer, offset)
+    damaged = made.with_(places=(*made.places[:index], moved, *made.places[index + 1 :]))
+    try:
+        check(damaged)
+    except PlanError as error:
+        assert error.hint
+        return
+    assert agrees(damaged, sample_of(damaged))
+
+
+@settings(max_examples=200)
+@given(programs(), CUTS, st.data())
+def test_rings_are_refused_or_right(program: Program, cuts: Cuts, data: st.DataObject) -> None:
+    """Any tensor made and read in one segment may be a ring of any size: the check says which sizes are enough."""
+    made = with_scratch(segmented(order(program), cuts[0], cuts[1]))
+    ends = {made.base(p.buffer).name for p in (*made.inputs, *made.outputs)}
+    inner = [b for b in made.buffers if b.name not in ends and b.rows > 1]
+    assume(inner)
+    buffer = data.draw(st.sampled_from(inner))
+    ring = replace(buffer, stored=data.draw(st.integers(1, buffer.rows - 1)))
+    made = place(made.with_(buffers=tuple(ring if b is buffer else b for b in made.buffers))).program
+    try:
+        check(made)
+    except PlanError:
+        return
+    assert agrees(made, sample_of(made))
+
+
+@settings(max_examples=100)
+@given(programs(), CUTS)
+def test_a_smaller_arena_or_less_scratch_is_refused(program: Program, cuts: Cuts) -> None:
+    made = placed(program, cuts)
+    used = max(made.offsets[name] + made.by_name[name].bytes for name in uses(made))
+    for wrong in (
+        made.with_(arena=used - 1),
+        made.with_(places=made.places[1:]),
+        made.with_(segments=tuple(replace(s, scratch=s.scratch - 1) if s.scratch else s for s in made.segments)),
+    ):
+        if wrong == made:
+            continue
+        try:
+            check(wrong)
+        except PlanError:
+            continue
+        raise AssertionError("accepted")
+
+
+@given(programs())
+def test_inputs_and_outputs_live_long_enough(program: Program) -> None:
+    made = segmented(order(program), [])
+    life = uses(made, keep_input=True)
+    end = len(made.segments)
+    assert all(life[p.buffer] == (-1, end) for p in made.inputs)
+    assert all(life[p.buffer][1] == end for p in made.outputs)
+    names = [block.name for block in blocks(made)]
+    assert len(names) == len(set(names))

@@ -1,0 +1,99 @@
+"""Targets: every file loads and is plausible; what is wrong in one is said."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from edgec import target as module
+from edgec.errors import EdgecError, UsageError
+from edgec.target import list_targets, load_target
+
+
+@pytest.mark.parametrize("name", list_targets())
+def test_every_target_loads(name: str) -> None:
+    target = load_target(name)
+    assert target.name == name
+    assert target.description
+    if target.kind == "host":
+        assert target.board is None
+        return
+    assert f"-mcpu={target.cpu}" in target.flags
+    assert "-O2" in target.flags
+    assert target.clock_hz
+    for part in ("code", "weights", "data", "arena"):
+        assert sum(part in region.holds for region in target.memory) == 1
+    spans = sorted((region.origin, region.origin + region.size) for region in target.memory)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+
+
+def test_cpus_name_their_emulated_board() -> None:
+    boards = {name: load_target(name).board for name in list_targets() if load_target(name).kind == "cpu"}
+    assert boards == {
+        "cortex-m0plus": "mps2-an385",
+        "cortex-m3": "mps2-an385",
+        "cortex-m4": "mps2-an386",
+        "cortex-m7": "mps2-an500",
+        "cortex-m33": "mps2-an505",
+        "cortex-m55": "mps3-an547",
+    }
+    assert load_target("cortex-m0plus").isa == {"armv6m", "hardware_multiply"}
+    assert {"dsp", "mve"} <= load_target("cortex-m55").isa
+    assert load_target("cortex-m4").timing is not None
+    assert load_target("cortex-m7").timing is None
+
+
+def test_known_memory_maps() -> None:
+    assert (load_target("microbit").ram_bytes, load_target("microbit").flash_bytes) == (16384, 262144)
+    assert (load_target("nucleo-l4r5zi").ram_bytes, load_target("nucleo-l4r5zi").flash_bytes) == (640 * 1024, 2 << 20)
+    assert load_target("rpi-pico").ram_bytes == 264 * 1024
+    big = load_target("mps2-an386-big")
+    assert big.qemu == "mps2-an386"
+    assert big.region("weights").size == big.region("arena").size == 8 << 20
+
+
+def test_unknown_target_suggests() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_target("cortexm4")
+    assert "cortex-m4" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        load_target("zzz")
+    assert "mps2-an386" in caught.value.hint
+
+
+BOARD = 'description = "d"\ncpu = "c"\n[[memory]]\nname = "m"\nkind = "ram"\norigin = 0\nsize = 16\n'
+CPU = 'description = "d"\nemulated_board = "b"\nflags = []\nzig_cpu = "z"\nfeatures = []\n'
+
+
+@pytest.mark.parametrize(
+    ("board", "cpu", "words"),
+    [
+        (BOARD.replace("ram", "rom"), CPU, "kind must be"),
+        (BOARD.replace("size = 16", "size = -1"), CPU, "32-bit"),
+        (BOARD.replace("size = 16", 'size = "16"'), CPU, "integer"),
+        (BOARD + 'holds = ["soup"]\n', CPU, "holds takes"),
+        (BOARD, CPU.replace("features = []", 'features = ["quantum"]'), "quantum"),
+        (BOARD, CPU + "[timing]\nrules = 3\n", "timing.rules"),
+        (BOARD.replace('"c"', '"nobody"'), CPU, "nobody"),
+        ("not toml at all [", CPU, "not usable"),
+    ],
+)
+def test_broken_files_say_why(
+    board: str, cpu: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, text in (("board", board), ("cpu", cpu)):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / f"{kind[0]}.toml").write_text(text)
+    monkeypatch.setattr(module, "targets_dir", lambda: tmp_path)
+    module._files.cache_clear()
+    load_target.cache_clear()
+    try:
+        with pytest.raises(EdgecError, match=words) as caught:
+            load_target("b")
+        assert caught.value.hint
+    finally:
+        monkeypatch.undo()
+        module._files.cache_clear()
+        load_target.cache_clear()
