@@ -10,6 +10,7 @@ from edgec.emit.literals import C_TYPES, initialiser
 from edgec.emit.names import c_name, comment, unique_names
 from edgec.emit.parts import Parts, collect, environment, table_constants
 from edgec.ir.program import ITEM_BYTES, Port, Program
+from edgec.ir.pull import pushed_input
 from edgec.ops.registry import by_name
 from edgec.paths import templates_dir
 
@@ -49,6 +50,21 @@ def _ports(program: Program, ports: tuple[Port, ...], functions: tuple[str, ...]
             }
         )
     return rows
+
+
+def _push(program: Program) -> dict[str, object] | None:
+    """What `<name>_push_row` needs to know, None where the input is given at once."""
+    if not pushed_input(program):
+        return None
+    buffer = program.by_name[program.inputs[0].buffer]
+    return {
+        "ctype": C_TYPES[buffer.dtype],
+        "rows": buffer.rows,
+        "stored": buffer.stored_rows,
+        "elements": buffer.row_elements,
+        "bytes": buffer.row_bytes,
+        "address": f"{program.name}_b_{buffer.name}",
+    }
 
 
 def _constants(parts: Parts) -> list[dict[str, object]]:
@@ -109,6 +125,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "outputs": _ports(program, program.outputs, output_functions, "output"),
         "tap_types": sorted({C_TYPES[b.dtype] for p in parts.steps for i, b in enumerate(p.site.inputs) if p.kernel.access_of(i)[:4] == "taps"}),
         "macs": sum(macs.values()),
+        "push": _push(program),
         "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
     }
     env = environment()

@@ -155,7 +155,7 @@ class Drivers:
         head = "\n".join(self.wrapper(part, segment) for part in members)
         name = f"{self.prefix}_segment_{index:03d}"
         what = " -> ".join(f"{part.step.op}" for part in members)
-        if len(members) == 1:
+        if len(members) == 1 and not segment.push:
             part = members[0]
             total = part.site.output.rows
             if part.step.group == 0 or total == 1:
@@ -168,10 +168,12 @@ class Drivers:
                 body = [f"    for ({loop}) {{"]
                 body += [f"        {line}" for line in self.call(part, "y", part.step.group)] + ["    }"]
             return f"{head}\n/* {what} */\nstatic EDGEC_NOINLINE void {name}(void)\n{{\n" + "\n".join(body) + "\n}\n"
-        return f"{head}\n/* {what}: a pull pipeline */\n" + self.pipeline(name, members, segment.reverse)
+        kind = "driven by input rows" if segment.push else "a pull pipeline"
+        return f"{head}\n/* {what}: {kind} */\n" + self.pipeline(name, members, segment)
 
-    def pipeline(self, name: str, members: list[StepParts], reverse: bool) -> str:
-        """Several steps: a counter and an `until` function for each tensor, and a driver that pulls the ends."""
+    def pipeline(self, name: str, members: list[StepParts], segment: Segment) -> str:
+        """Several steps: a counter and an `until` function for each tensor, and a driver that pulls the ends (or feeds the front)."""
+        reverse = segment.reverse
         makers = {part.step.output for part in members}
         out = [f"static int {self.made(part)};" for part in members]
         out.append("")
@@ -188,6 +190,8 @@ class Drivers:
             lines += [f"        {line}" for line in self.call(part, "y", size)]
             lines += ["    }", "}", ""]
             out += lines
+        if segment.push:
+            return "\n".join([*out, *self.push(name, members)])
         read = {self.program.base(source).name for part in members for source in part.step.inputs}
         out += [f"static EDGEC_NOINLINE void {name}(void)", "{"]
         out += [f"    {self.made(part)} = 0;" for part in members]
@@ -195,6 +199,45 @@ class Drivers:
         ends += [p for p in members if p.step.output in read and p.site.output.is_full]
         out += [f"    {self.until(p.step.output)}({p.site.output.rows});" for p in ends]
         return "\n".join([*out, "}", ""])
+
+    def push(self, name: str, members: list[StepParts]) -> list[str]:
+        """The driver of a pushed segment: what can exist now, then the last step first, which pulls what it lacks."""
+        source = self.program.inputs[0].buffer
+        out = [f"static int {self.prefix}_arrived;", "", f"static void {self.prefix}_restart(void)", "{"]
+        out += [f"    {counter} = 0;" for counter in (f"{self.prefix}_arrived", *(self.made(part) for part in members))]
+        out += ["}", "", f"static EDGEC_NOINLINE void {name}(void)", "{"]
+        counts = {source: f"{self.prefix}_arrived"}
+        for part in members:
+            count, total, group = f"can_{part.step.output}", part.site.output.rows, part.step.group
+            limits = [
+                self.ready(part, i, counts[base])
+                for i, base in enumerate(self.program.base(read.name).name for read in part.site.inputs)
+                if base in counts
+            ]
+            text = limits[0] if limits else str(total)
+            for limit in limits[1:]:
+                text = f"edgec_min({text}, {limit})"
+            out.append(f"    const int {count} = {text};")
+            if group > 1:
+                counts[part.step.output] = f"{count}_whole"
+                out.append(f"    const int {count}_whole = {count} < {total} ? {count} / {group} * {group} : {count};")
+            else:
+                counts[part.step.output] = count
+        out += [f"    {self.until(part.step.output)}({counts[part.step.output]});" for part in reversed(members)]
+        return [*out, "}", ""]
+
+    def ready(self, part: StepParts, index: int, made: str) -> str:
+        """C expression: output rows that can be made once `made` rows of input `index` exist."""
+        reach, source = part.step.reach[index], part.site.inputs[index]
+        base, total = self.program.base(source.name), part.site.output.rows
+        if source.rows != base.rows or isinstance(reach, All) or part.step.group == 0:
+            return f"({made} >= {base.rows} ? {total} : 0)"
+        if isinstance(reach, Run):
+            return made
+        if isinstance(reach, Table):
+            return f"edgec_ready_table({self.tables[(part.index, index)]}, {self.made(part)}, {total}, {made})"
+        behind = reach.pad - (reach.kernel - 1) * reach.dilation - 1
+        return f"edgec_ready({made}, {reach.height}, {behind}, {reach.stride}, {reach.out_height})"
 
     def made(self, part: StepParts) -> str:
         return f"{self.prefix}_made_{part.step.output}"

@@ -40,4 +40,5 @@ def unique_names(texts: Iterable[str], fallback: str = "t") -> list[str]:
 def comment(text: str) -> str:
     """Text that is safe inside a C block comment: printable ASCII, no comment end, no line break."""
     printable = "".join(ch if " " <= ch <= "~" else "?" for ch in text)
-    return printable.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")[:160]
+    printable = re.sub(r"\?(?=\?)", "? ", printable.replace("\\", "|"))  # no trigraphs
+    return re.sub(r"/(?=\*)|\*(?=/)", r"\g<0> ", printable)[:160]

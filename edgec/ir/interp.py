@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgec.ir.program import Array, Buffer, Program, Segment, Site, Step
-from edgec.ir.pull import Call, all_calls
+from edgec.ir.pull import Arrival, Call, all_calls, pushed_input
 from edgec.ir.reach import All
 
 Reference = Callable[[Site, int, int, Sequence[Array]], Array]
@@ -42,11 +42,19 @@ class Interpreter:
         Returns ONNX output name -> array in the stored dtype and physical order, shaped as the port.
         """
         self.arena[:] = POISON
+        arriving = None
         for port in self.program.inputs:
             buffer = self.buffers[port.buffer]
-            data = np.ascontiguousarray(inputs[port.name]).astype(buffer.dtype, casting="equiv").reshape(-1)
-            self._whole(buffer)[...] = data.reshape(buffer.rows, buffer.row_elements)
+            data = np.ascontiguousarray(inputs[port.name]).astype(buffer.dtype, casting="equiv").reshape(buffer.rows, buffer.row_elements)
+            if port.buffer == pushed_input(self.program):
+                arriving = data
+            else:
+                self._whole(buffer)[...] = data
         for index, call in all_calls(self.program):
+            if isinstance(call, Arrival):
+                assert arriving is not None
+                self._slot(self.buffers[call.buffer], call.row)[...] = arriving[call.row]
+                continue
             segment = self.program.segments[index]
             made = self._call(call, segment)
             if watch is not None:

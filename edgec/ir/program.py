@@ -118,13 +118,15 @@ class Segment:
     """A chain of steps executed as a pull pipeline; a single step is layer-by-layer execution.
 
     scratch: bytes its kernels and tiles need while it runs; scratch_offset: where in the arena, or -1 for the separate scratch array;
-    reverse: rows are made from the last to the first, so that an output may lie over the far end of its input.
+    reverse: rows are made from the last to the first, so that an output may lie over the far end of its input;
+    push: the model input arrives row by row, and after each row every step makes what it can (the first segment only).
     """
 
     steps: tuple[str, ...]
     scratch: int = 0
     scratch_offset: int = -1
     reverse: bool = False
+    push: bool = False
 
 
 @dataclass(frozen=True)

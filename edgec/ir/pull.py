@@ -1,7 +1,8 @@
 """The order in which a segment computes rows: demand-driven, as the generated C does it.
 
-To make output row y a step first asks its producers inside the segment for the rows it still lacks, then runs.  This is the
-execution semantics of the Program; interpreter, memory check and emitter all follow it.
+To make output row y a step first asks its producers inside the segment for the rows it still lacks, then runs.  A pushed segment is
+driven from the other end: an input row arrives, then every step, the last one first, is asked for the rows that now can exist.  This is the execution semantics of
+the Program; interpreter, memory check and emitter all follow it.
 """
 
 from __future__ import annotations
@@ -21,47 +22,95 @@ class Call:
     stop: int
 
 
-def calls(program: Program, segment: Segment) -> Iterator[Call]:
-    """The kernel calls of one segment in the order of execution."""
-    buffers = program.by_name
-    steps = [program.step_by_name[name] for name in segment.steps]
-    makers = {step.output: step for step in steps}
-    made = dict.fromkeys(makers, 0)
+@dataclass(frozen=True)
+class Arrival:
+    """Row `row` of the model input `buffer` is pushed by the caller."""
 
-    def base(name: str) -> str:
-        return base(buffers[name].view_of) if buffers[name].view_of else name
+    buffer: str
+    row: int
 
-    def wanted(step: Step, index: int, first: int, stop: int) -> int:
+
+class _Pipeline:
+    """Progress of one segment: rows made of each buffer that its steps make."""
+
+    def __init__(self, program: Program, segment: Segment) -> None:
+        names = program.step_by_name
+        self.segment = segment
+        self.buffers = program.by_name
+        self.base = {name: program.base(name).name for name in self.buffers}
+        self.steps = [names[name] for name in segment.steps]
+        self.makers = {step.output: step for step in self.steps}
+        self.made = dict.fromkeys(self.makers, 0)
+
+    def wanted(self, step: Step, index: int, first: int, stop: int) -> int:
         """Rows of the producer's buffer (counted from the end where they start) that must exist before rows first..stop-1 of `step`."""
-        name = step.inputs[index]
-        seen, owner = buffers[name], buffers[base(name)]
+        seen, owner = self.buffers[step.inputs[index]], self.buffers[self.base[step.inputs[index]]]
         if seen.rows != owner.rows or step.group == 0:
             return owner.rows
         reach = step.reach[index]
-        return owner.rows - reach.oldest(first) if segment.reverse else reach.demand(stop - 1)
+        return owner.rows - reach.oldest(first) if self.segment.reverse else reach.demand(stop - 1)
 
-    def until(name: str, rows: int) -> Iterator[Call]:
-        step = makers[name]
-        total = buffers[name].rows
-        while made[name] < min(rows, total):
-            size = total if step.group == 0 else min(step.group, total - made[name])
-            first = total - made[name] - size if segment.reverse else made[name]
+    def until(self, name: str, rows: int) -> Iterator[Call]:
+        """The calls that bring buffer `name` to that many rows."""
+        step, total = self.makers[name], self.buffers[name].rows
+        while self.made[name] < min(rows, total):
+            size = total if step.group == 0 else min(step.group, total - self.made[name])
+            first = total - self.made[name] - size if self.segment.reverse else self.made[name]
             for index, source in enumerate(step.inputs):
-                if base(source) in makers:
-                    yield from until(base(source), wanted(step, index, first, first + size))
-            made[name] += size
+                if self.base[source] in self.makers:
+                    yield from self.until(self.base[source], self.wanted(step, index, first, first + size))
+            self.made[name] += size
             yield Call(step, first, first + size)
 
-    for step in steps:  # whatever nobody pulled (several outputs, or a last row that no window reaches) is made at the end
-        if not any(base(source) == step.output for other in steps for source in other.inputs):
-            yield from until(step.output, buffers[step.output].rows)
-    for step in steps:
-        if buffers[step.output].is_full:
-            yield from until(step.output, buffers[step.output].rows)
+    def pulled(self) -> Iterator[Call]:
+        """From the ends: first what nobody inside reads, then whatever full buffer still lacks rows."""
+        read = {self.base[source] for step in self.steps for source in step.inputs}
+        for step in self.steps:
+            if step.output not in read:
+                yield from self.until(step.output, self.buffers[step.output].rows)
+        for step in self.steps:
+            if self.buffers[step.output].is_full:
+                yield from self.until(step.output, self.buffers[step.output].rows)
+
+    def able(self, arrived: dict[str, int]) -> dict[str, int]:
+        """Rows of each buffer that can exist once so many input rows have arrived: whole groups, or all that are left."""
+        have = dict(arrived)
+        for step in self.steps:
+            total = rows = self.buffers[step.output].rows
+            for index, source in enumerate(step.inputs):
+                owner = self.base[source]
+                if owner not in have:
+                    continue
+                if step.group == 0 or self.buffers[source].rows != self.buffers[owner].rows:
+                    rows = min(rows, total if have[owner] >= self.buffers[owner].rows else 0)
+                else:
+                    rows = min(rows, step.reach[index].ready(have[owner]))
+            have[step.output] = rows if rows >= total or not step.group else rows // step.group * step.group
+        return have
+
+    def pushed(self, source: str) -> Iterator[Call | Arrival]:
+        """An input row, then what can be made of it: the last step first, which pulls what it lacks, so that rings stay short."""
+        for row in range(self.buffers[source].rows):
+            yield Arrival(source, row)
+            able = self.able({source: row + 1})
+            for step in reversed(self.steps):
+                yield from self.until(step.output, able[step.output])
 
 
-def all_calls(program: Program) -> Iterator[tuple[int, Call]]:
-    """(segment index, call) over the whole program."""
+def pushed_input(program: Program) -> str:
+    """The buffer that arrives by rows, "" if the input is given at once."""
+    pushed = bool(program.segments) and program.segments[0].push
+    return program.inputs[0].buffer if pushed else ""
+
+
+def calls(program: Program, segment: Segment) -> Iterator[Call | Arrival]:
+    """The kernel calls of one segment (and, where it is pushed, the arrivals of input rows) in the order of execution."""
+    pipeline = _Pipeline(program, segment)
+    return pipeline.pushed(program.inputs[0].buffer) if segment.push else pipeline.pulled()
+
+
+def all_calls(program: Program) -> Iterator[tuple[int, Call | Arrival]]:
+    """(segment index, call or arrival) over the whole program."""
     for index, segment in enumerate(program.segments):
         for call in calls(program, segment):
             yield index, call

@@ -28,6 +28,10 @@ class Run:
         """Input rows that must exist before output row y is made (a pull pipeline makes no more than that)."""
         return y + 1
 
+    def ready(self, made: int) -> int:
+        """The other way round: output rows that can be made once that many input rows exist."""
+        return made
+
     def oldest(self, y: int) -> int:
         """The mirror of demand: from this input row to the last, all must exist when rows are made from the last to the first."""
         return y
@@ -64,6 +68,12 @@ class Window:
         end = r * self.stride - self.pad + (self.kernel - 1) * self.dilation + 1
         return image * self.height + min(max(end, 1), self.height)
 
+    def ready(self, made: int) -> int:
+        image, rows = divmod(made, self.height)
+        behind = rows + self.pad - (self.kernel - 1) * self.dilation - 1
+        inside = 0 if rows < 1 or behind < 0 else min(behind // self.stride + 1, self.out_height)
+        return image * self.out_height + inside
+
     def oldest(self, y: int) -> int:
         image, r = divmod(y, self.out_height)
         return image * self.height + min(max(r * self.stride - self.pad, 0), self.height - 1)
@@ -87,6 +97,9 @@ class All:
     def demand(self, y: int) -> int:
         return self.height
 
+    def ready(self, made: int) -> int:
+        return 1 << 30 if made >= self.height else 0
+
     def oldest(self, y: int) -> int:
         return 0
 
@@ -106,6 +119,9 @@ class Table:
 
     def demand(self, y: int) -> int:
         return self.last[y] + 1
+
+    def ready(self, made: int) -> int:
+        return next((y for y, last in enumerate(self.last) if last >= made), len(self.last))
 
     def oldest(self, y: int) -> int:
         return self.first[y]

@@ -82,7 +82,7 @@ def print_program(program: Program) -> str:
             line += f"  node {json.dumps(s.node)}"
         out.append(line)
     for g in program.segments:
-        out.append(f"segment {' '.join(g.steps)}  scratch {g.scratch} at {g.scratch_offset}" + ("  reverse" if g.reverse else ""))
+        out.append(f"segment {' '.join(g.steps)}  scratch {g.scratch} at {g.scratch_offset}" + ("  reverse" if g.reverse else "") + ("  push" if g.push else ""))
     for p in program.places:
         out.append(f"place {p.buffer} {p.offset}" + (f" over {','.join(p.over)}" if p.over else ""))
     return "\n".join(out) + "\n"
@@ -224,7 +224,8 @@ def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
                     steps = tuple(words.until("scratch"))
                     size = words.int()
                     words.word()
-                    parts["segments"].append(Segment(steps, size, words.int(), words.word() == "reverse"))
+                    offset, rest = words.int(), words.rest.split()
+                    parts["segments"].append(Segment(steps, size, offset, "reverse" in rest, "push" in rest))
                 case "place":
                     name, offset = words.word(), words.int()
                     over = tuple(words.rest.removeprefix("over ").split(",")) if words else ()

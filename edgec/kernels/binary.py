@@ -1,4 +1,4 @@
-"""Two operands: one kernel for each step name, type and mode (where the second operand comes from); the formula is a template variant."""
+"""Two operands: one kernel for each step name, type and mode (where operand b lies); formulas are variants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMULA_FIELDS = {
     "prelu_table": ("za",),
     "max": (),
     "min": (),
-}  # fmt: skip
+}
 PER_ELEMENT = {
     "add": 11,
     "add_table": 10,
@@ -132,9 +132,18 @@ def cost(site: Site) -> Cost:
 def _kernel(op: str, dtype: str, mode: str) -> Kernel:
     short = "s8" if dtype == "int8" else "f32"
     return Kernel(
-        f"{op}_{short}_{mode}", op, f"binary_{short}", pack_int8 if dtype == "int8" else pack_float, when=serves(dtype, mode),
-        access=ACCESS[mode], units=row_elements, row=mode != "same", inplace=INPLACE[mode], variant=variant, cost=cost,
-    )  # fmt: skip
+        f"{op}_{short}_{mode}",
+        op,
+        f"binary_{short}",
+        pack_int8 if dtype == "int8" else pack_float,
+        when=serves(dtype, mode),
+        access=ACCESS[mode],
+        units=row_elements,
+        row=mode != "same",
+        inplace=INPLACE[mode],
+        variant=variant,
+        cost=cost,
+    )
 
 
 KERNELS = [_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from edgec.ir.program import Site
-from edgec.kernels._packing import folded_bias, requantize_fields
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.kernels._packing import doubled_shift, dsp_fields, folded_bias, requantize_fields
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.dense import is_float, is_int8, variant
 
@@ -27,6 +31,44 @@ def pack(site: Site) -> Packed:
     return Packed({**fields, "weight": weight, "bias": folded_bias(site, AXES)})
 
 
+def is_dsp(site: Site) -> bool:
+    """Whether the four-channel kernel can compute this layer: no multiplier, columns side by side, a kernel that is worth unrolling."""
+    kernel_h, kernel_w, outputs = site.const("weight").shape
+    simple = outputs == site.int("channels") >= 4 and site.ints("dilation")[1] == 1 and max(kernel_h, kernel_w) <= 7
+    return is_int8(site) and simple and site.const("weight").dtype == np.int8 and doubled_shift(site, AXES) is not None
+
+
+def column_pairs(weight: Array) -> Array:
+    """[kh, kw, C] int8 -> [C, bytes]: for each column, for each pair of rows, the two weights; two such words make 4 bytes (0 2 1 3)."""
+    kernel_h, kernel_w, channels = weight.shape
+    padded = np.pad(weight, ((0, kernel_h % 2), (0, 0), (0, 0)))
+    words = padded.transpose(2, 1, 0).reshape(channels, -1, 2)
+    words = np.pad(words, ((0, 0), (0, words.shape[1] % 2), (0, 0))).reshape(channels, -1, 2, 2)
+    return np.ascontiguousarray(words.transpose(0, 1, 3, 2)).reshape(channels, -1)
+
+
+def pack_dsp(site: Site) -> Packed:
+    numbers = {**geometry(site), "zx": site.int("zx"), **dsp_fields(site, AXES)}
+    arrays = {"bias": folded_bias(site, AXES), "mult": 2 * site.const("mult"), "weight": column_pairs(site.const("weight"))}
+    return Packed({**numbers, **arrays})
+
+
+def variant_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
+    """The kernel's shape is unrolled; rows are packed three at a time, or two."""
+    kernel_h, kernel_w = site.ints("kernel")
+    found = doubled_shift(site, AXES)
+    groups = [list(range(3))] if kernel_h == 3 else [list(range(k, min(k + 2, kernel_h))) for k in range(0, kernel_h, 2)]
+    left = found is not None and found[1] > 0
+    return {"kernel_h": kernel_h, "kernel_w": kernel_w, "stride": site.ints("stride")[1], "left": left, "groups": groups}  # type: ignore[dict-item]
+
+
+def scratch_dsp(site: Site) -> int:
+    """Four planes of row pairs over all columns of the windows of a row."""
+    kernel_h, kernel_w = site.ints("kernel")
+    span = (site.ints("out")[1] - 1) * site.ints("stride")[1] + kernel_w
+    return 16 * span * ((kernel_h + 1) // 2)
+
+
 def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
     """Instructions: so many a multiply-accumulate, so many an output."""
     kernel_h, kernel_w, outputs = site.const("weight").shape
@@ -35,6 +77,18 @@ def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
 
 
 KERNELS = [
+    Kernel(
+        "depthwise_s8_dsp",
+        "depthwise",
+        "depthwise_s8_dsp",
+        pack_dsp,
+        needs=frozenset({"dsp"}),
+        when=is_dsp,
+        access=("taps_null",),
+        scratch=scratch_dsp,
+        variant=variant_dsp,
+        cost=lambda site: predicted(site, 1.6, 10.0),
+    ),
     Kernel(
         "depthwise_s8_c",
         "depthwise",

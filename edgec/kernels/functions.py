@@ -1,6 +1,6 @@
-"""Every unary function in one table: its real meaning (float64 numpy, what int8 lookup tables are made from) and its C for float builds.
+"""Every unary function in one table: its real meaning (float64 numpy, what lookup tables are made from) and its C.
 
-Adding a function is adding a line.  `x` is the value, `p->name` a parameter; C may use libm, which only float builds link.
+Adding a function is adding a line.  `x` is the value, `p->name` a parameter; C may use libm, only float builds link it.
 Source: the ONNX operator specification; SiLU and Gelu also as functions of the domain `edgec`.
 """
 
@@ -21,7 +21,8 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 @dataclass(frozen=True)
 class Function:
-    """name: ONNX op type; real: float64 array, parameters -> float64 array; c: C expression of x and p->parameter; params: their defaults."""
+    """name: ONNX op type; real: float64 array, parameters -> float64 array; c: C expression of x and p->parameter;
+    params: their defaults."""
 
     name: str
     real: Callable[[Array, Params], Array]
@@ -45,28 +46,35 @@ _ROWS = (
     Function("Relu", lambda x, p: np.maximum(x, 0.0), "x > 0.0f ? x : 0.0f"),
     Function("Clip", lambda x, p: np.clip(x, p["min"], p["max"]), "x < p->min ? p->min : x > p->max ? p->max : x",
              {"min": -FLOAT_MAX, "max": FLOAT_MAX}),
-    Function("LeakyRelu", lambda x, p: np.where(x < 0, p["alpha"] * x, x), "x < 0.0f ? p->alpha * x : x", {"alpha": 0.01}),
-    Function("ThresholdedRelu", lambda x, p: np.where(x > p["alpha"], x, 0.0), "x > p->alpha ? x : 0.0f", {"alpha": 1.0}),
+    Function("LeakyRelu", lambda x, p: np.where(x < 0, p["alpha"] * x, x),
+             "x < 0.0f ? p->alpha * x : x", {"alpha": 0.01}),
+    Function("ThresholdedRelu", lambda x, p: np.where(x > p["alpha"], x, 0.0),
+             "x > p->alpha ? x : 0.0f", {"alpha": 1.0}),
     Function("HardSigmoid", lambda x, p: np.clip(p["alpha"] * x + p["beta"], 0.0, 1.0),
              "fminf(fmaxf(p->alpha * x + p->beta, 0.0f), 1.0f)", {"alpha": 0.2, "beta": 0.5}),
-    Function("HardSwish", lambda x, p: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0), "x * fminf(fmaxf(x / 6.0f + 0.5f, 0.0f), 1.0f)"),
+    Function("HardSwish", lambda x, p: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+             "x * fminf(fmaxf(x / 6.0f + 0.5f, 0.0f), 1.0f)"),
     Function("Sigmoid", lambda x, p: _sigmoid(x), "1.0f / (1.0f + expf(-x))"),
     Function("SiLU", lambda x, p: x * _sigmoid(x), "x / (1.0f + expf(-x))"),
     Function("Swish", lambda x, p: x * _sigmoid(p["alpha"] * x), "x / (1.0f + expf(-p->alpha * x))", {"alpha": 1.0}),
     Function("Mish", lambda x, p: x * np.tanh(_softplus(x)), f"x * tanhf({_SOFTPLUS})"),
     Function("Softplus", lambda x, p: _softplus(x), _SOFTPLUS),
     Function("Softsign", lambda x, p: x / (1.0 + np.abs(x)), "x / (1.0f + fabsf(x))"),
-    Function("Elu", lambda x, p: np.where(x < 0, p["alpha"] * np.expm1(x), x), "x < 0.0f ? p->alpha * expm1f(x) : x", {"alpha": 1.0}),
+    Function("Elu", lambda x, p: np.where(x < 0, p["alpha"] * np.expm1(x), x),
+             "x < 0.0f ? p->alpha * expm1f(x) : x", {"alpha": 1.0}),
     Function("Selu", lambda x, p: p["gamma"] * np.where(x < 0, p["alpha"] * np.expm1(x), x),
              "p->gamma * (x < 0.0f ? p->alpha * expm1f(x) : x)", _SELU),
     Function("Celu", lambda x, p: np.where(x < 0, p["alpha"] * np.expm1(x / p["alpha"]), x),
              "x < 0.0f ? p->alpha * expm1f(x / p->alpha) : x", {"alpha": 1.0}),
-    Function("Shrink", lambda x, p: np.where(x < -p["lambd"], x + p["bias"], np.where(x > p["lambd"], x - p["bias"], 0.0)),
+    Function("Shrink",
+             lambda x, p: np.where(x < -p["lambd"], x + p["bias"], np.where(x > p["lambd"], x - p["bias"], 0.0)),
              "x < -p->lambd ? x + p->bias : x > p->lambd ? x - p->bias : 0.0f", {"lambd": 0.5, "bias": 0.0}),
     Function("Tanh", lambda x, p: np.tanh(x), "tanhf(x)"),
     Function("Erf", lambda x, p: _erf(x), "erff(x)"),
-    Function("Gelu", lambda x, p: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))), "0.5f * x * (1.0f + erff(x * 0.70710678f))"),
-    Function("GeluTanh", lambda x, p: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))), _TANH_GELU),
+    Function("Gelu", lambda x, p: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
+             "0.5f * x * (1.0f + erff(x * 0.70710678f))"),
+    Function("GeluTanh",
+             lambda x, p: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))), _TANH_GELU),
     Function("Exp", lambda x, p: np.exp(x), "expf(x)"),
     Function("Log", lambda x, p: np.log(x), "logf(x)"),
     Function("Sqrt", lambda x, p: np.sqrt(x), "sqrtf(x)"),

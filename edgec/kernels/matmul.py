@@ -63,9 +63,17 @@ def cost(site: Site) -> Cost:
 def _kernel(dtype: str, mode: str) -> Kernel:
     short = "s8" if dtype == "int8" else "f32"
     return Kernel(
-        f"matmul_{short}_{mode}", "matmul", f"matmul_{short}", pack_int8 if dtype == "int8" else pack_float, when=serves(dtype, mode),
-        access=("run" if mode == "run" else "all", "all"), units=product_rows, row=True, variant=variant, cost=cost,
-    )  # fmt: skip
+        f"matmul_{short}_{mode}",
+        "matmul",
+        f"matmul_{short}",
+        pack_int8 if dtype == "int8" else pack_float,
+        when=serves(dtype, mode),
+        access=("run" if mode == "run" else "all", "all"),
+        units=product_rows,
+        row=True,
+        variant=variant,
+        cost=cost,
+    )
 
 
 KERNELS = [_kernel(dtype, mode) for dtype, mode in product(("int8", "float32"), ("run", "all"))]

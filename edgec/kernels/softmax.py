@@ -29,13 +29,24 @@ def float_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
 
 KERNELS = [
     Kernel(
-        "softmax_s8", "softmax", "softmax_s8", pack_int8, when=lambda site: site.output.dtype == site.input.dtype == "int8",
-        units=groups, inplace=(0,),
+        "softmax_s8",
+        "softmax",
+        "softmax_s8",
+        pack_int8,
+        when=lambda site: site.output.dtype == site.input.dtype == "int8",
+        units=groups,
+        inplace=(0,),
         cost=lambda site: Cost(25.0 * site.output.elements + 200.0, 32.0 * site.output.elements + 300.0, 1024),
     ),
     Kernel(
-        "softmax_f32", "softmax", "softmax_f32", pack_float, when=lambda site: site.output.dtype == site.input.dtype == "float32",
-        units=groups, inplace=(0,), variant=float_variant,
+        "softmax_f32",
+        "softmax",
+        "softmax_f32",
+        pack_float,
+        when=lambda site: site.output.dtype == site.input.dtype == "float32",
+        units=groups,
+        inplace=(0,),
+        variant=float_variant,
         cost=lambda site: Cost(60.0 * site.output.elements, 90.0 * site.output.elements),
     ),
-]  # fmt: skip
+]

@@ -50,11 +50,25 @@ def pack_expression(site: Site) -> Packed:
 
 KERNELS = [
     Kernel(
-        "unary_s8", "unary", "lookup", pack_lookup, when=is_lookup, units=row_elements, inplace=(0,), variant=lookup_variant,
+        "unary_s8",
+        "unary",
+        "lookup",
+        pack_lookup,
+        when=is_lookup,
+        units=row_elements,
+        inplace=(0,),
+        variant=lookup_variant,
         cost=lambda site: Cost(5.0 * site.output.elements, 6.0 * site.output.elements, 256),
     ),
     Kernel(
-        "unary_f32", "unary", "unary_f32", pack_expression, when=is_float, units=row_elements, inplace=(0,), variant=expression_variant,
+        "unary_f32",
+        "unary",
+        "unary_f32",
+        pack_expression,
+        when=is_float,
+        units=row_elements,
+        inplace=(0,),
+        variant=expression_variant,
         cost=lambda site: Cost(40.0 * site.output.elements, 60.0 * site.output.elements),
     ),
-]  # fmt: skip
+]

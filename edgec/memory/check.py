@@ -10,7 +10,7 @@ import numpy as np
 
 from edgec.errors import EdgecError
 from edgec.ir.program import ITEM_BYTES, Array, Buffer, Program, Step, scratch_layout
-from edgec.ir.pull import Call, all_calls
+from edgec.ir.pull import Arrival, Call, all_calls, pushed_input
 from edgec.ir.reach import Run
 
 NOBODY = -1
@@ -145,6 +145,8 @@ def check(program: Program, keep_input: bool = False) -> None:
     arena = _Arena(program)
     arena.placed()
     for port in program.inputs:
+        if port.buffer == pushed_input(program):
+            continue
         arena.write(port.buffer, 0, program.by_name[port.buffer].rows)
     regions = []
     for segment in program.segments:
@@ -160,7 +162,10 @@ def check(program: Program, keep_input: bool = False) -> None:
         else:
             regions.append((0, 0))
     for index, call in all_calls(program):
-        _call(arena, call, regions[index])
+        if isinstance(call, Arrival):
+            arena.write(call.buffer, call.row, call.row + 1)
+        else:
+            _call(arena, call, regions[index])
     kept = (*program.outputs, *(program.inputs if keep_input else ()))
     for port in kept:
         arena.read(port.buffer, 0, program.by_name[port.buffer].rows, f"{'output' if port in program.outputs else 'kept input'} {port.name!r}")

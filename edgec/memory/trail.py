@@ -66,12 +66,14 @@ def _backward(order: list[Call], reads: list[tuple[int, int, bool] | None], out:
 
 
 def _segment(program: Program, index: int, segment: Segment, dying: dict[str, int]) -> dict[tuple[str, str], Trail]:
-    order = list(calls(program, segment))
+    order = [call for call in calls(program, segment) if isinstance(call, Call)]
     made = {call.step.output for call in order}
     outs = [program.by_name[name] for name in sorted(made) if program.by_name[name].is_full and dying.get(name, -1) > index]
     names = {program.base(n).name for call in order for n in call.step.inputs}
     found = {}
     for source in (program.by_name[n] for n in sorted(names - made) if dying.get(n) == index and not program.by_name[n].tile):
+        if segment.push and source.name == program.inputs[0].buffer:
+            continue
         reads = [_reads(program, call, source) for call in order]
         for out in outs:
             need = (_backward if segment.reverse else _forward)(order, reads, out, source)

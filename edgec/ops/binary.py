@@ -3,13 +3,15 @@
 int8 formulas (q: stored integers, z: zero points, R: requantize of arithmetic.py, round half up once):
     add       clamp(z + ((ma*(qa-za) + mb*(qb-zb) + 2^(k-1)) >> k))        a subtraction has a negative m
     add_table clamp(z + ((ma*qa + c[j]) >> k))      constant real values b[j]: c = rint(b/s_y * 2^k) - ma*za + 2^(k-1)
-    mul       R((qa-za)*(qb-zb), sa*sb/s_y);  mul_table: R(qa-za, M[j]), M = sa*b[j]/s_y, or sa/(b[j]*s_y) for a division
-    div       R(qa-za, M[qb]), M[q] = sa/(sb*(q-zb)*s_y): a table of reciprocals.  x/0 saturates to the sign of x, 0/0 gives z
+    mul       R((qa-za)*(qb-zb), sa*sb/s_y)
+    mul_table R(qa-za, M[j])                        M = sa*b[j]/s_y; a division by constants: M = sa/(b[j]*s_y)
+    div       R(qa-za, M[qb])                       M[q] = sa/(sb*(q-zb)*s_y); x/0 saturates, 0/0 gives z
     min, max  of the two operands' requantized values, each a table of 256
     prelu     R(qa-za, qa >= za ? sa/s_y : sa*b[j]/s_y)
-Factors above 512 are cut to 512: any product of at least 1 saturates at either.  Scalar constants become one unary table.
-div's table has 31 bits for 512, at least 2^-21 absolute: the result is within 2^-13 of the exact quotient before its one rounding.
-Anything else (Pow of two activations, float constants that stretch the other operand) is computed in float32 and quantized.
+Factors above 512 are cut to 512: any product of at least 1 saturates at either.  Scalar constants become one unary
+table.  The table of div resolves 2^-21, so before its one rounding a result is within 2^-13 of the exact quotient.
+Anything else (Pow of two activations, float constants that stretch the other operand) is computed in float32 and
+quantized.
 
 attrs: kind, mode, and the formula's numbers; mode says where operand b comes from:
     same     another buffer of the same shape             const    consts `b` or `table`, repeated with their length
@@ -28,14 +30,21 @@ from edgec.ir.program import Array, Attr, Site, default_rows
 from edgec.ir.reach import All, Run
 from edgec.ops.base import Lowering, Op, Tensor, Unit
 from edgec.ops.binary_formulas import CONST_FORMULAS, FORMULAS, NoFormula, compute
-from edgec.ops.elementwise import align, as_float, is_integer, output_perm, real_values, rows_of, spread
+from edgec.ops.elementwise import align, as_float, float_limits, is_integer, output_perm, real_values, rows_of, spread
 from edgec.ops.unary import lower_table
 
 Real = Callable[[Array, Array], Array]
 REAL: dict[str, Real] = {
-    "Add": np.add, "Sum": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Max": np.maximum, "Min": np.minimum,
-    "Pow": np.power, "PRelu": lambda x, slope: np.where(x < 0, x * slope, x),
-}  # fmt: skip
+    "Add": np.add,
+    "Sum": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Div": np.divide,
+    "Max": np.maximum,
+    "Min": np.minimum,
+    "Pow": np.power,
+    "PRelu": lambda x, slope: np.where(x < 0, x * slope, x),
+}
 FLOAT_KIND = {
     "Add": "add",
     "Sum": "add",
@@ -50,7 +59,8 @@ FLOAT_KIND = {
 
 
 def squeeze_strides(shape: Sequence[int], a: Sequence[int], b: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
-    """Output axes and the element strides of both operands (0 where an operand is broadcast), neighbours merged where both allow it."""
+    """Output axes and the element strides of both operands (0 where an operand is broadcast), neighbours merged where
+    both allow it."""
 
     def strides(of: Sequence[int]) -> list[int]:
         return [0 if n == 1 else math.prod(of[i + 1 :]) for i, n in enumerate(of)]
@@ -69,7 +79,8 @@ def squeeze_strides(shape: Sequence[int], a: Sequence[int], b: Sequence[int]) ->
 
 
 def placement(out: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...], rows_match: bool) -> dict[str, Attr]:
-    """mode and its attrs for two activations of these physical shapes (same rank).  rows_match: operands are cut into rows as the output."""
+    """mode and its attrs for two activations of these physical shapes (same rank).  rows_match: operands are cut into
+    rows as the output."""
     if a == b == out and rows_match:
         return {"mode": "same"}
     middle = all(n == 1 for n in b[1:-1]) and b[-1] == out[-1] and (b[0] in (1, out[0]))
@@ -133,8 +144,17 @@ class Binary(Op):
         a, b = as_float(unit, ctx, a), as_float(unit, ctx, b)
         return self._two(unit, ctx, a, b, FLOAT_KIND[unit.op_type], float_limits(unit), {}, like=a)
 
-    def _two(self, unit: Unit, ctx: Lowering, a: Tensor, b: Tensor, kind: str, attrs: dict[str, Attr], consts: dict[str, Array],
-             like: Tensor | None = None) -> Tensor:  # fmt: skip
+    def _two(
+        self,
+        unit: Unit,
+        ctx: Lowering,
+        a: Tensor,
+        b: Tensor,
+        kind: str,
+        attrs: dict[str, Attr],
+        consts: dict[str, Array],
+        like: Tensor | None = None,
+    ) -> Tensor:
         """Two buffers.  The larger comes first where the formula can be turned round."""
         perm = output_perm(len(unit.out_shape), [a, b])
         a, shape_a = align(ctx, a, perm)
@@ -163,7 +183,8 @@ class Binary(Op):
         )
 
     def _with_const(self, unit: Unit, ctx: Lowering, a: Tensor, b: Tensor) -> Tensor:
-        """One buffer and a constant that repeats along it; a constant that stretches the buffer is stored as a buffer itself."""
+        """One buffer and a constant that repeats along it; a constant that stretches the buffer is stored as a buffer
+        itself."""
         x, const = (b, a) if a.is_const else (a, b)
         fits = math.prod(x.shape) == math.prod(unit.out_shape)
         perm = output_perm(len(unit.out_shape), [x])
@@ -177,8 +198,8 @@ class Binary(Op):
             )
         except NoFormula:
             if not fits and per_tensor(const) and is_integer(unit, [x]):
-                stored = ctx.stored(const)
-                return self.lower(Rewired(unit, [stored, x] if a.is_const else [x, stored]), ctx)
+                pair = [ctx.stored(const), x] if a.is_const else [x, ctx.stored(const)]
+                return self.lower(Rewired(unit, pair), ctx)  # type: ignore[arg-type]
             x, const = as_float(unit, ctx, x), as_float(unit, ctx, const)
             kind = FLOAT_KIND[unit.op_type]
             if not fits:
@@ -220,11 +241,6 @@ def turned(numbers: dict[str, Any]) -> dict[str, Any]:
 
 def per_tensor(const: Tensor) -> bool:
     return const.is_quantized and (const.scales is None or const.scales.size == 1)
-
-
-def float_limits(unit: Unit) -> dict[str, Attr]:
-    """The clamp of a float32 result; absent sides are absent."""
-    return {key: value for key, value in (("lo", unit.lo), ("hi", unit.hi)) if not math.isinf(value)}
 
 
 class Rewired:

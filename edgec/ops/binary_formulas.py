@@ -10,7 +10,7 @@ import numpy as np
 from edgec.arithmetic import addition, multipliers, quantize, requantize
 from edgec.ir.program import Array, Attr, Quant, Site
 from edgec.ops.base import Tensor, Unit
-from edgec.ops.elementwise import bounds, per_tensor_int8, real_values
+from edgec.ops.elementwise import bounds, limited, per_tensor_int8, real_values
 from edgec.ops.unary import lookup_table
 
 Formula = tuple[str, dict[str, Attr], dict[str, Array]]
@@ -18,7 +18,7 @@ Spread = Callable[[Array], Array]
 LARGEST = 512.0  # a factor above it saturates for every product of at least 1, whatever the zero point
 
 
-class NoFormula(Exception):  # noqa: N818  (a way out, not an error)
+class NoFormula(Exception):
     """The operands have no int8 formula; compute in float32."""
 
 
@@ -136,17 +136,38 @@ def none(unit: Unit, *rest: Any) -> Formula:
 
 
 FORMULAS: dict[str, Callable[[Unit, Tensor, Tensor], Formula]] = {
-    "add": add, "mul": mul, "div": div, "max": choose, "min": choose, "pow": none, "prelu": none,
-}  # fmt: skip
+    "add": add,
+    "mul": mul,
+    "div": div,
+    "max": choose,
+    "min": choose,
+    "pow": none,
+    "prelu": none,
+}
 CONST_FORMULAS: dict[str, Callable[[Unit, Tensor, Tensor, Spread, bool], Formula]] = {
-    "add": add_const, "mul": mul_const, "div": div_const, "max": choose_const, "min": choose_const, "pow": none, "prelu": prelu_const,
-}  # fmt: skip
+    "add": add_const,
+    "mul": mul_const,
+    "div": div_const,
+    "max": choose_const,
+    "min": choose_const,
+    "pow": none,
+    "prelu": prelu_const,
+}
 
 FLOAT: dict[str, Callable[[Array, Array], Array]] = {
-    "add": np.add, "sub": np.subtract, "rsub": lambda a, b: b - a, "mul": np.multiply, "div": np.divide, "rdiv": lambda a, b: b / a,
-    "max": np.maximum, "min": np.minimum, "pow": np.power, "rpow": lambda a, b: np.power(b, a),
-    "prelu": lambda a, b: np.where(a < 0, a * b, a), "rprelu": lambda a, b: np.where(b < 0, a * b, b),
-}  # fmt: skip
+    "add": np.add,
+    "sub": np.subtract,
+    "rsub": lambda a, b: b - a,
+    "mul": np.multiply,
+    "div": np.divide,
+    "rdiv": lambda a, b: b / a,
+    "max": np.maximum,
+    "min": np.minimum,
+    "pow": np.power,
+    "rpow": lambda a, b: np.power(b, a),
+    "prelu": lambda a, b: np.where(a < 0, a * b, a),
+    "rprelu": lambda a, b: np.where(b < 0, a * b, b),
+}
 
 
 def compute(site: Site, a: Array, b: Array) -> Array:
@@ -156,15 +177,16 @@ def compute(site: Site, a: Array, b: Array) -> Array:
     if site.output.dtype == "float32":
         with np.errstate(all="ignore"):
             y = np.asarray(FLOAT[kind](a, b), np.float32)
-        return np.clip(y, np.float32(attrs.get("lo", -np.inf)), np.float32(attrs.get("hi", np.inf)))
+        return limited(y, attrs)
     a, b = a.astype(np.int64), b.astype(np.int64)
     zy, lo, hi = attrs["zy"], attrs["lo"], attrs["hi"]
     if kind in ("max", "min"):
         choice = np.maximum if kind == "max" else np.minimum
-        return np.clip(choice(site.const("table_a")[a + 128], site.const("table_b")[b + 128]), lo, hi).astype(np.int8)
+        y = choice(site.const("table_a")[a + 128], site.const("table_b")[b + 128])
+        return np.asarray(np.clip(y, lo, hi), np.int8)
     a = a - attrs["za"]
     if kind == "add_table":
-        return np.clip(zy + ((attrs["ma"] * a + b) >> attrs["k"]), lo, hi).astype(np.int8)
+        return np.asarray(np.clip(zy + ((attrs["ma"] * a + b) >> attrs["k"]), lo, hi), np.int8)
     if kind == "div":
         m = site.const("reciprocals")[b + 128]
     elif kind == "mul_table":
@@ -175,6 +197,6 @@ def compute(site: Site, a: Array, b: Array) -> Array:
         b = b - attrs["zb"]
         if kind == "add":
             total = attrs["ma"] * a + attrs["mb"] * b + (1 << (attrs["k"] - 1))
-            return np.clip(zy + (total >> attrs["k"]), lo, hi).astype(np.int8)
-        a, m = a * b, np.int64(attrs["m"])
+            return np.asarray(np.clip(zy + (total >> attrs["k"]), lo, hi), np.int8)
+        a, m = a * b, np.array(attrs["m"])
     return requantize(a, m, attrs["shift"], attrs["left"], zy, lo, hi)

@@ -1,11 +1,12 @@
-"""Where number formats meet: quantize, dequantize, requantize; and the steps that only put bytes somewhere: constant, copy.
+"""Where number formats meet: quantize, dequantize, requantize; and steps that only put bytes somewhere.
 
-    quantize    float32 -> int8 or uint8   attrs scale, zy          ONNX QuantizeLinear (arithmetic.quantize); NaN gives the lowest value
-    dequantize  int8 or uint8 -> float32   attrs scale, zx          ONNX DequantizeLinear (arithmetic.dequantize)
-    requantize  8 bits -> 8 bits           attrs sx, zx, sy, zy     the second after the first: a table of 256 made at compile time
-    constant    no input                   consts value (flat)      writes it to its buffer
-    copy        any type                                            the same bytes elsewhere
-Lowering makes these steps by itself; no ONNX node is taken here.  All are elementwise (Run); shapes and axis order stay.
+    quantize    float32 -> int8, uint8   attrs scale, zy        ONNX QuantizeLinear; NaN gives the lowest value
+    dequantize  int8, uint8 -> float32   attrs scale, zx        ONNX DequantizeLinear
+    requantize  8 bits -> 8 bits         attrs sx, zx, sy, zy   quantize after dequantize: a table made at compile time
+    constant    no input                 consts value (flat)    writes it to its buffer
+    copy        any type                                        the same bytes elsewhere
+Lowering makes these steps by itself; no ONNX node is taken here.  All are elementwise (Run);
+shapes and axis order stay.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
-"""What elementwise pages share: clamp bounds, real values of constants, axis alignment of broadcast operands, the way out to float32."""
+"""What elementwise pages share: clamp bounds, values of constants, alignment of broadcast operands, floats."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from edgec.arithmetic import quantize
-from edgec.ir.program import Array, Quant, default_rows
+from edgec.ir.program import Array, Attr, Quant, default_rows
 from edgec.ops.base import Lowering, Tensor, Unit
 
 
 def bounds(unit: Unit, quant: Quant) -> tuple[int, int]:
-    """The unit's clamp of real values as int8 limits of its output: rounded like the values themselves, so clamping commutes."""
-    lo = -128 if math.isinf(unit.lo) else int(quantize(np.float32(unit.lo), quant.scale, quant.zero_point))
-    hi = 127 if math.isinf(unit.hi) else int(quantize(np.float32(unit.hi), quant.scale, quant.zero_point))
+    """The unit's clamp as int8 limits of its output: rounded like the values themselves, so that clamping commutes."""
+    lo = -128 if math.isinf(unit.lo) else int(quantize(np.array(unit.lo), quant.scale, quant.zero_point))
+    hi = 127 if math.isinf(unit.hi) else int(quantize(np.array(unit.hi), quant.scale, quant.zero_point))
     return lo, hi
 
 
@@ -34,7 +34,8 @@ def real_values(tensor: Tensor) -> Array:
 
 
 def per_tensor_int8(tensor: Tensor) -> tuple[Array, Quant] | None:
-    """A constant as int8 integers and their one scale, where it is stored so (uint8 is shifted by 128); otherwise None."""
+    """A constant as int8 integers and their one scale, where it is stored so (uint8 is shifted by 128); otherwise
+    None."""
     if tensor.const is None or tensor.const.dtype not in (np.int8, np.uint8):
         return None
     quant = tensor.quant
@@ -50,12 +51,14 @@ def per_tensor_int8(tensor: Tensor) -> tuple[Array, Quant] | None:
 
 
 def is_integer(unit: Unit, activations: Sequence[Tensor]) -> bool:
-    """Whether the unit can be computed in int8: a quantized result from int8 activations (constants have exact real values anyway)."""
+    """Whether the unit can be computed in int8: a quantized result from int8 activations (constants have exact real
+    values anyway)."""
     return unit.quant is not None and all(t.quant is not None and t.dtype == "int8" for t in activations)
 
 
 def as_float(unit: Unit, ctx: Lowering, tensor: Tensor) -> Tensor:
-    """The operand in float32: constants by value, activations through ctx.  Refuses integer tensors that stand for no real value."""
+    """The operand in float32: constants by value, activations through ctx.  Refuses integer tensors that stand for no
+    real value."""
     if tensor.is_const:
         return ctx.as_float(tensor)
     if not tensor.is_quantized and tensor.dtype != "float32":
@@ -73,7 +76,8 @@ def output_perm(out_rank: int, operands: Sequence[Tensor]) -> tuple[int, ...]:
 def align(ctx: Lowering, tensor: Tensor, perm: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]]:
     """An operand stored in the result's axis order, and its physical shape with a 1 for every axis it lacks.
 
-    Numpy broadcasting aligns *logical* axes at the right, so missing axes are leading logical ones, wherever they are stored.
+    Numpy broadcasting aligns *logical* axes at the right, so missing axes are leading logical ones, wherever they are
+    stored.
     """
     more = len(perm) - len(tensor.shape)
     stored = ctx.physical(tensor, tuple(p - more for p in perm if p >= more))
@@ -81,7 +85,8 @@ def align(ctx: Lowering, tensor: Tensor, perm: tuple[int, ...]) -> tuple[Tensor,
 
 
 def spread(values: Array, out_shape: tuple[int, ...], perm: tuple[int, ...]) -> Array:
-    """A constant broadcast to the result, in storage order, cut to its shortest period (1 for a scalar, C for a channel vector, ...)."""
+    """A constant broadcast to the result, in storage order, cut to its shortest period (1 for a scalar, C for a
+    channel vector, ...)."""
     full = np.ascontiguousarray(np.broadcast_to(values, out_shape).transpose(perm))
     flat = full.reshape(-1)
     for axis in range(full.ndim, -1, -1):
@@ -93,6 +98,17 @@ def spread(values: Array, out_shape: tuple[int, ...], perm: tuple[int, ...]) -> 
     return np.array(flat)
 
 
+def float_limits(unit: Unit) -> dict[str, Attr]:
+    """The clamp of a float32 result as attributes lo, hi; absent sides are absent."""
+    return {key: value for key, value in (("lo", unit.lo), ("hi", unit.hi)) if not math.isinf(value)}
+
+
+def limited(y: Array, attrs: Mapping[str, Attr]) -> Array:
+    """A float result clamped to the attributes lo, hi, as float32."""
+    lo, hi = (float(attrs.get(key, other)) for key, other in (("lo", -math.inf), ("hi", math.inf)))  # type: ignore[arg-type]
+    return np.asarray(np.clip(y, np.float32(lo), np.float32(hi)), np.float32)
+
+
 def rows_of(tensor: Tensor) -> int:
     """Rows of a tensor's buffer."""
     return default_rows(tensor.physical)
@@ -102,7 +118,9 @@ __all__ = [
     "align",
     "as_float",
     "bounds",
+    "float_limits",
     "is_integer",
+    "limited",
     "output_perm",
     "per_tensor_int8",
     "real_values",

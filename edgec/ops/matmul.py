@@ -2,10 +2,11 @@
 
 int8: y = R(sum_k (qa-za)*(qb-zb) + bias[n], sa*sb/s_y), one multiplier, R of arithmetic.py; the sum is bounded by
 K * max|qa-za| * max|qb-zb| + |bias|, and a layer for which that (times 2^left) leaves int32 is refused.
-The right operand may be stored [.., N, K] (a Transpose that only renamed axes): attrs transposed.  A stored in rows of the output is read
-as a run; where A is broadcast, or its rows are cut otherwise, both operands are read whole (attrs mode all).
-attrs: mode run|all, m, k, n, transposed, a_batches, b_batches (source batch of each output batch), then the formula's; consts bias (optional).
-The dense page delegates here what is not a constant 2-D right operand.
+The right operand may be stored [.., N, K] (a Transpose that only renamed axes): attrs transposed.  A stored in rows
+of the output is read as a run; where A is broadcast, or its rows are cut otherwise, both operands are read whole
+(mode all).  The dense page delegates here what is not a constant 2-D right operand.
+attrs: mode, m, k, n, transposed, a_batches, b_batches (source batch of each output batch), then za, zb, zy, mult,
+shift, left, lo, hi (int8) or alpha, lo, hi (float32); consts bias (optional).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from edgec.arithmetic import multipliers, requantize
 from edgec.ir.program import Array, Attr, Site, default_rows
 from edgec.ir.reach import All, Run
 from edgec.ops.base import Lowering, Op, Tensor, Unit
-from edgec.ops.elementwise import as_float, bounds, is_integer, real_values, rows_of
+from edgec.ops.elementwise import as_float, bounds, float_limits, is_integer, limited, real_values, rows_of
 
 
 def swapped(tensor: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ def lower_matmul(unit: Unit, ctx: Lowering) -> Tensor:
     consts: dict[str, Array] = {}
     reach = [Run(rows) if run else All(rows_of(a)), All(rows_of(b))]
     if not integer:
-        attrs |= {"alpha": alpha, **{key: v for key, v in (("lo", unit.lo), ("hi", unit.hi)) if not math.isinf(v)}}
+        attrs |= {"alpha": alpha, **float_limits(unit)}
         if bias is not None:
             consts["bias"] = bias.astype(np.float32)
         return ctx.emit(unit, "matmul", [a, b], perm, rows, reach, attrs, consts, like=a)
@@ -135,27 +136,23 @@ class MatMul(Op):
         attrs: Any = site.step.attrs
         m, k, n = site.int("m"), site.int("k"), site.int("n")
         integer = site.output.dtype == "int8"
-        wide = np.int64 if integer else np.float64
-        left, right = (
-            rows[0].reshape(-1, k),
-            rows[1].reshape(-1, n, k).swapaxes(1, 2) if attrs["transposed"] else rows[1].reshape(-1, k, n),
-        )
-        each = site.output.row_elements // n if site.output.row_elements >= n else 1
-        made = []
-        for row in range(y0 * each, y1 * each):
-            batch, inside = divmod(row, m)
-            a = left[attrs["a_batches"][batch] * m + inside].astype(wide)
-            b = right[attrs["b_batches"][batch]].astype(wide)
-            made.append((a - attrs["za"]) @ (b - attrs["zb"]) if integer else a @ b * attrs["alpha"])
-        acc = np.stack(made) + site.step.consts.get("bias", np.zeros(n, wide)).astype(wide)
+        left = rows[0].reshape(-1, k).astype(np.float64)
+        right = rows[1].reshape((-1, n, k) if attrs["transposed"] else (-1, k, n)).astype(np.float64)
+        if integer:  # sums below 2^31 are exact in float64, and its product is the fast one
+            left, right = left - attrs["za"], right - attrs["zb"]
+        right = right.swapaxes(1, 2) if attrs["transposed"] else right
+        each = site.output.row_elements // n
+        batch, inside = np.divmod(np.arange(y0 * each, y1 * each), m)
+        a = left[np.array(attrs["a_batches"])[batch] * m + inside]
+        acc = np.empty((len(batch), n))
+        for b in np.unique(batch):
+            acc[batch == b] = a[batch == b] @ right[attrs["b_batches"][b]]
+        bias = site.step.consts.get("bias", np.zeros(n))
         if not integer:
-            return (
-                np.clip(acc, attrs.get("lo", -math.inf), attrs.get("hi", math.inf))
-                .astype(np.float32)
-                .reshape(y1 - y0, -1)
-            )
+            return limited(acc * attrs["alpha"] + bias, attrs).reshape(y1 - y0, -1)
         numbers = (attrs["shift"], attrs["left"], attrs["zy"], attrs["lo"], attrs["hi"])
-        return requantize(acc, np.int64(attrs["mult"]), *numbers).reshape(y1 - y0, -1)
+        total = acc.astype(np.int64) + bias.astype(np.int64)
+        return requantize(total, np.array(attrs["mult"]), *numbers).reshape(y1 - y0, -1)
 
     def macs(self, site: Site) -> int:
         return site.output.elements * site.int("k")

@@ -8,7 +8,8 @@ int8 Softmax, integers only, one division a row of `depth` values with d = max -
     y     = clamp(z + ((e[d] * inv + 2^(X-1)) >> X)),   X = 32 + exponent + up; X above 62 gives z
 Every part is within 2^-28 relative, so y is the exact real softmax rounded half up, but for values that close to a tie.
 Beyond 1/s_y = 2^20 the factor is cut (such a result saturates except for probabilities under 2^-12).
-LogSoftmax is computed in float32.  attrs: depth; int8: factor, exponent, zy, lo, hi, consts table; float32: lo, hi where given.
+LogSoftmax is computed in float32.
+attrs: depth; int8: factor, exponent, zy, lo, hi, consts table; float32: log, and lo, hi where given.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from edgec.ir.program import Array, Attr, Site
 from edgec.ir.reach import Run
 from edgec.ops.base import Lowering, Op, Tensor, Unit
-from edgec.ops.elementwise import as_float, bounds, is_integer, rows_of
+from edgec.ops.elementwise import as_float, bounds, float_limits, is_integer, limited, rows_of
 
 ONE = 1 << 30
 SMALLEST_SCALE = 2.0**-20
@@ -30,7 +31,7 @@ SMALLEST_SCALE = 2.0**-20
 
 def exponentials(scale: float) -> Array:
     """uint32[256]: 2^30 * exp(-scale * d)."""
-    return np.rint(ONE * np.exp(-float(scale) * np.arange(256))).astype(np.uint32)
+    return np.asarray(np.rint(ONE * np.exp(-float(scale) * np.arange(256))), np.uint32)
 
 
 def output_factor(scale: float) -> tuple[int, int]:
@@ -53,7 +54,7 @@ def integer_softmax(q: Array, table: Array, factor: int, exponent: int, zero: in
     shift = (32 + exponent + up)[:, None]
     usable = np.clip(shift, 1, 62).astype(np.uint64)
     y = ((e * inverse + (np.uint64(1) << (usable - np.uint64(1)))) >> usable).astype(np.int64)
-    return np.clip(zero + np.where(shift > 62, 0, y), lo, hi).astype(np.int8)
+    return np.asarray(np.clip(zero + np.where(shift > 62, 0, y), lo, hi), np.int8)
 
 
 class Softmax(Op):
@@ -76,7 +77,7 @@ class Softmax(Op):
         attrs: dict[str, Attr] = {"depth": x.shape[axis]}
         if not integer:
             attrs["log"] = int(unit.op_type == "LogSoftmax")
-            attrs.update({key: v for key, v in (("lo", unit.lo), ("hi", unit.hi)) if not math.isinf(v)})
+            attrs.update(float_limits(unit))
             return ctx.emit(unit, self.name, [x], x.perm, rows, [Run(rows)], attrs, like=x)
         assert unit.quant is not None and x.quant is not None
         factor, exponent = output_factor(unit.quant.scale)
@@ -93,7 +94,7 @@ class Softmax(Op):
         shifted = x.astype(np.float64) - x.max(axis=1, keepdims=True)
         total = np.exp(shifted).sum(axis=1, keepdims=True)
         y = shifted - np.log(total) if attrs["log"] else np.exp(shifted) / total
-        return np.clip(y, attrs.get("lo", -math.inf), attrs.get("hi", math.inf)).astype(np.float32).reshape(y1 - y0, -1)
+        return limited(y, attrs).reshape(y1 - y0, -1)
 
 
 OPS = (Softmax(),)

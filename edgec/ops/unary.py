@@ -1,12 +1,13 @@
-"""Functions of one value.  int8: y = table[q + 128], 256 bytes made at compile time, round half up of f(real)/s + z in float64, then clamped.
+"""Functions of one value.  int8: y = table[q + 128], 256 bytes made at compile time, round half up of f(real)/s + z
+in float64, then clamped.
 
-float32: the C expression of the function's line in kernels/functions.py.  A function whose result the model leaves unquantized (Relu, Clip on
-int8) keeps its input's scale.  Where f is not a number the table holds the zero point; infinities saturate.
+float32: the C expression of the function's line in kernels/functions.py.  A function whose result the model leaves
+unquantized (Relu, Clip on int8) keeps its input's scale.  Where f is not a number the table holds the zero point;
+infinities saturate.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgec.ir.program import Array, Attr, Quant, Site
 from edgec.ir.reach import Run
 from edgec.kernels.functions import FLOAT_MAX, FUNCTIONS, evaluate
 from edgec.ops.base import Lowering, Op, Tensor, Unit
-from edgec.ops.elementwise import as_float, bounds, is_integer, real_values, rows_of
+from edgec.ops.elementwise import as_float, bounds, float_limits, is_integer, limited, real_values, rows_of
 
 KEEPS_SCALE = frozenset({"Relu", "Clip"})
 DELEGATED = frozenset({"Pow", "GeluTanh", "Square"})  # made by other pages, or spellings of our own
@@ -29,13 +30,14 @@ def lookup_table(real: Callable[[Array], Array], source: Quant, target: Quant, l
     with np.errstate(all="ignore"):
         y = np.asarray(real(x), np.float64) / float(target.scale)
     y = np.clip(np.nan_to_num(y, nan=0.0, posinf=1e6, neginf=-1e6), -1e6, 1e6)
-    return np.clip(round_half_up(y) + target.zero_point, lo, hi).astype(np.int8)
+    return np.asarray(np.clip(round_half_up(y) + target.zero_point, lo, hi), np.int8)
 
 
 def lower_table(
     unit: Unit, ctx: Lowering, x: Tensor, name: str, real: Callable[[Array], Array], like: Tensor | None = None
 ) -> Tensor:
-    """Emits a table lookup for any real function of one int8 tensor.  like: keep that tensor's quantization (the model states none)."""
+    """Emits a table lookup for any real function of one int8 tensor.  like: keep that tensor's quantization (the
+    model states none)."""
     target = like.quant if like is not None else unit.quant
     assert x.quant is not None and target is not None
     table = lookup_table(real, x.quant, target, *bounds(unit, target))
@@ -57,7 +59,8 @@ def parameters(unit: Unit) -> dict[str, float]:
 
 
 class Unary(Op):
-    """Every function of kernels/functions.py.  attrs: function, float parameters, lo, hi (float32); consts (int8): table int8[256]."""
+    """Every function of kernels/functions.py.  attrs: function, float parameters, lo, hi (float32); consts (int8):
+    table int8[256]."""
 
     name = "unary"
     onnx = tuple(sorted(FUNCTIONS.keys() - DELEGATED))
@@ -76,8 +79,7 @@ class Unary(Op):
         if x.quant is not None and x.dtype == "int8" and unit.quant is None and name in KEEPS_SCALE:
             return lower_table(unit, ctx, x, name, lambda v: evaluate(name, v, params), like=x)
         x = as_float(unit, ctx, x)
-        attrs: dict[str, Attr] = {"function": name, **params}
-        attrs.update({key: v for key, v in (("lo", unit.lo), ("hi", unit.hi)) if not math.isinf(v)})
+        attrs: dict[str, Attr] = {"function": name, **params, **float_limits(unit)}
         rows = rows_of(x)
         return ctx.emit(unit, "unary", [x], x.perm, rows, [Run(rows)], attrs, like=x)
 
@@ -87,7 +89,7 @@ class Unary(Op):
             return np.asarray(site.const("table")[x.astype(np.int16) + 128])
         attrs: Mapping[str, Any] = site.step.attrs
         y = evaluate(str(attrs["function"]), x, attrs)
-        return np.clip(y, attrs.get("lo", -math.inf), attrs.get("hi", math.inf)).astype(np.float32)
+        return limited(y, attrs)
 
 
 def _text(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, Segment
 from edgec.ir.reach import Table
 from edgec.memory.check import check
@@ -46,25 +47,38 @@ def alternated(program: Program) -> Program:
         before = turned[makers[main.name]].reverse if main is not None and main.name in makers else True
         able = all(step.group and program.by_name[step.output].rows % step.group == 0 for step in steps)
         able = able and (len(steps) == 1 or not any(isinstance(reach, Table) for step in steps for reach in step.reach))
-        turned.append(replace(segment, reverse=able and not before))
+        turned.append(replace(segment, reverse=able and not before and not segment.push))
     return program.with_(segments=tuple(turned))
 
 
-def plan(program: Program, features: frozenset[str] = frozenset(), keep_input: bool = False, limit: int | None = None, stream: bool = True) -> Plan:
+def plan(
+    program: Program,
+    features: frozenset[str] = frozenset(),
+    keep_input: bool = False,
+    limit: int | None = None,
+    stream: bool = True,
+    pushed: bool = False,
+) -> Plan:
     """Schedules a lowered program for a target with these features.
 
-    limit: bytes of RAM the arena may take (None: as little as possible); stream: False keeps every step a segment of its own.
+    limit: bytes of RAM the arena may take (None: as little as possible); stream: False keeps every step a segment of its own;
+    pushed: the input arrives by rows.
     """
     program = order(program)
+    if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
+        raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     whole, rowwise = select(program, features, alone=True), select(program, features, alone=False)
-    if stream:
-        made = cut(choices(whole, rowwise, keep_input), len(program.steps), limit)
+    if stream or pushed:
+        made = cut(choices(whole, rowwise, keep_input, pushed), len(program.steps), limit)
     else:
         made = [Choice(i, i, False, 0, 0) for i in range(len(program.steps))]
     program = segmented(whole, rowwise, made)
-    placed = place(with_scratch(with_rings(program)), keep_input)
-    if stream:  # rings after the turn: running last to first may keep other rows alive
-        turned = place(with_scratch(with_rings(alternated(program))), keep_input)
+    if pushed:
+        program = program.with_(segments=(replace(program.segments[0], push=True), *program.segments[1:]))
+    program = with_scratch(with_rings(program))
+    placed = place(program, keep_input)
+    if stream:
+        turned = place(alternated(program), keep_input)
         placed = min(placed, turned, key=lambda p: p.program.arena)
     check(placed.program, keep_input)
     return Plan(placed.program, placed.lower_bound)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, Segment, scratch_layout
-from edgec.ir.pull import calls
-from edgec.schedule.stream import Net, Range
+from edgec.ir.pull import Arrival, calls
+from edgec.schedule.stream import NEVER, Net, Range
 
 LONGEST = 40
 
@@ -30,15 +31,17 @@ def layer_by_layer(program: Program) -> Program:
     return program.with_(segments=tuple(Segment((step.name,)) for step in program.steps))
 
 
-def choices(whole: Program, rowwise: Program, keep_input: bool = False) -> list[Choice]:
+def choices(whole: Program, rowwise: Program, keep_input: bool = False, pushed: bool = False) -> list[Choice]:
     """Every candidate segment, priced.  whole, rowwise: the program with kernels set for single steps and for pipelines."""
     found = []
-    for net, by_rows in ((Net(whole, keep_input), False), (Net(rowwise, keep_input), True)):
+    for net, by_rows in ((Net(whole, keep_input, pushed), False), (Net(rowwise, keep_input, pushed), True)):
         for j in range(len(net.steps)):
             span = Range.single(net, j)
-            found.append(Choice(j, j, by_rows, span.cost(), span.overhead() if by_rows else 0))
+            if net.feeds(j, j) and (by_rows or j or not pushed):
+                found.append(Choice(j, j, by_rows, span.cost(), span.overhead() if by_rows else 0))
             while by_rows and span.i > 0 and j - span.i < LONGEST and span.grow():
-                found.append(Choice(span.i, j, True, span.cost(), span.overhead()))
+                if net.feeds(span.i, j):
+                    found.append(Choice(span.i, j, True, span.cost(), span.overhead()))
     return found
 
 
@@ -49,11 +52,13 @@ def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choic
         by_end.setdefault(choice.j, []).append(choice)
     peak = [0] * (count + 1)
     for j in range(count):
-        peak[j + 1] = min(max(peak[c.i], c.bytes) for c in by_end[j])
+        peak[j + 1] = min((max(peak[c.i], c.bytes) for c in by_end.get(j, ())), default=NEVER)
+    if peak[count] >= NEVER:
+        raise UnsupportedError("the input of this model cannot be taken by rows", "its first operators need the whole input: use --input tensor")
     allowed = max(peak[count], limit or 0)
     best: list[tuple[int, int, Choice | None]] = [(0, 0, None)]
     for j in range(count):
-        options = [(best[c.i][0] + c.overhead, best[c.i][1] + c.bytes, c) for c in by_end[j] if c.bytes <= allowed and best[c.i][0] < 1 << 60]
+        options = [(best[c.i][0] + c.overhead, best[c.i][1] + c.bytes, c) for c in by_end.get(j, ()) if c.bytes <= allowed and best[c.i][0] < 1 << 60]
         best.append(min(options, key=lambda o: (o[0], o[1]), default=(1 << 60, 0, None)))
     made: list[Choice] = []
     at = count
@@ -77,8 +82,10 @@ def with_rings(program: Program) -> Program:
             for base in (step.output, *(program.base(n).name for n in step.inputs)):
                 if home.setdefault(base, index) != index:
                     outside.add(base)
+    if program.segments and program.segments[0].push:
+        outside.discard(program.inputs[0].buffer)
     for index, segment in enumerate(program.segments):
-        if len(segment.steps) > 1:
+        if len(segment.steps) > 1 or segment.push:
             inner = {b for b, where in home.items() if where == index and b not in outside}
             sizes.update(_rings(program, segment, inner))
     views = {b.view_of for b in program.buffers if b.view_of and buffers[b.view_of].rows != b.rows}
@@ -94,6 +101,9 @@ def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int
     last_read: dict[str, dict[int, int]] = {name: {} for name in inner}
     written: dict[str, list[tuple[int, int, int]]] = {name: [] for name in inner}
     for when, call in enumerate(order):
+        if isinstance(call, Arrival):
+            written[call.buffer].append((when, call.row, call.row + 1))
+            continue
         for index, source in enumerate(call.step.inputs):
             base = program.base(source).name
             if base in inner:

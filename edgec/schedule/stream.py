@@ -36,6 +36,7 @@ class Net:
 
     program: Program
     keep_input: bool = False
+    pushed: bool = False  # the (one) model input arrives by rows and is a ring of the first segment
     steps: list[Step] = field(init=False)
     maker: dict[str, int] = field(init=False)
     readers: dict[str, list[int]] = field(init=False)
@@ -67,6 +68,13 @@ class Net:
         for name in self.inputs:
             if self.keep_input:
                 self.last_use[name] = end
+
+    def feeds(self, i: int, j: int) -> bool:
+        """Whether steps i..j may be a segment where the input is pushed: all readers of the input in the first segment, forward only."""
+        if not self.pushed:
+            return True
+        last = self.last_use[self.inputs[0]]
+        return j >= last if i == 0 else i > last
 
     def calls(self, i: int) -> int:
         """Kernel calls of step i in one inference."""
@@ -144,13 +152,25 @@ class Range:
         self.rings[name] = int(min(max(alive.max(initial=1), 1), net.bases[name].rows))
         return True
 
+    def input_ring(self) -> int:
+        """Bytes of a pushed input while this range runs: the rows between the oldest still needed and the newest."""
+        net, name = self.net, self.net.inputs[0]
+        rows = np.arange(net.bases[name].rows)
+        pull = np.full(rows.size, NEVER)
+        for c in net.readers[name]:
+            puller = np.searchsorted(net.edges[(c, name)].demand, rows, side="right")
+            pull = np.minimum(pull, np.append(self.at[c], NEVER)[puller])
+        used = pull < NEVER
+        alive = rows[used] + 1 - np.minimum(self.oldest(name, pull[used]), rows[used])
+        return aligned(int(alive.max(initial=1)) * net.bases[name].row_bytes)
+
     def trail(self, source: str) -> int:
         """How many bytes behind the output's start the input must start, so that no output row lands on an input row still to be read."""
         net, step = self.net, self.net.steps[self.j]
         out, base = net.bases[step.output], net.bases[source]
         spare = self.j if any(net.bases[step.inputs[k]].name == source for k in step.inplace) else -1
         if step.group == 0 and spare < 0:
-            return base.bytes if False else max(out.bytes, 0)
+            return out.bytes
         oldest = np.minimum(self.oldest(source, self.at[self.j], spare), base.rows)
         ends = net.rows_after(self.j)[: oldest.size] * out.row_bytes
         return int(max((ends - oldest * base.row_bytes).max(initial=0), 0))
@@ -166,6 +186,9 @@ class Range:
         for name, last in net.last_use.items():
             made = net.maker.get(name, -1)
             if name in self.rings or made >= self.i or last < self.i:
+                continue
+            if net.pushed and name == net.inputs[0]:
+                total += self.input_ring()
                 continue
             size = aligned(net.bases[name].bytes)
             total += size

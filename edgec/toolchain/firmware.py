@@ -107,7 +107,7 @@ class _Build:
         glue = write_glue(self.packages, self.out / f"{name}_glue.c", self.trace, with_arena, raw=self.batch)
         sources = [root / "harness" / source for source in HARNESS_SOURCES]
         if self.batch:
-            sources = [source for source in sources if source.name not in ("protocol.c", "trace.c")]
+            sources = [source for source in sources if source.name in ("infer.c", "text.c")]
         sources += [root / "harness" / ("batch.c" if self.batch else "main.c"), root / "port/cortex_m/startup.c"]
         sources += [root / "port" / str(self.target.port) / "port.c"]
         common = [(source, self.out / _HARNESS_FOLDER / f"{source.stem}.o") for source in sources]

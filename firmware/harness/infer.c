@@ -5,6 +5,7 @@
 #include "port.h"
 
 #define STACK_PAINT 0xA5C3E187u
+#define STACK_MARGIN 256u
 #define GUARD 0x5AFE6A4Du
 
 static uint32_t selected;
@@ -12,6 +13,7 @@ static bool wire_loaded;
 static bool has_result;
 static bool counted; /* the first inference after init has been made */
 static int32_t stack_bytes = -1;
+static bool stack_full; /* hardly any paint was left: it may have run over */
 
 /* Naked, so that they cost no stack and always start a translation block of their own. */
 #if defined(__arm__)
@@ -34,6 +36,7 @@ void infer_select(uint32_t index)
     has_result = false;
     counted = false;
     stack_bytes = -1;
+    stack_full = false;
     for (uint32_t i = 0; i < 4; i++) {
         edgec_guard_low[i] = GUARD;
         edgec_guard_high[i] = GUARD;
@@ -43,7 +46,7 @@ void infer_select(uint32_t index)
 
 bool infer_guards_intact(void)
 {
-    bool intact = true;
+    bool intact = !stack_full;
     for (uint32_t i = 0; i < 4; i++) {
         intact = intact && edgec_guard_low[i] == GUARD && edgec_guard_high[i] == GUARD;
     }
@@ -129,6 +132,7 @@ static __attribute__((noinline)) void run_counted(void (*run)(void))
             word++;
         }
         stack_bytes = (int32_t)((uintptr_t)here - (uintptr_t)word);
+        stack_full = word < limit + STACK_MARGIN / sizeof *word;
     }
 }
 

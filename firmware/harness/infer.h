@@ -16,6 +16,8 @@ void infer_once(void);
 
 /* Bytes of stack the first inference used; -1 before it, or where the port cannot tell. */
 int32_t infer_stack(void);
+
+/* False when the words around the arena were overwritten or the stack was used to its end. */
 bool infer_guards_intact(void);
 bool infer_has_result(void);
 uint32_t infer_crc32(void);

@@ -2,10 +2,18 @@
 #ifndef EDGEC_PROTOCOL_H
 #define EDGEC_PROTOCOL_H
 
+#include <stdbool.h>
+
 /* Selects the first model and sends the boot lines. */
 void protocol_boot(void);
 
 /* Takes one received byte; answers when it completes a command. */
 void protocol_feed(char byte);
+
+/* Whether no load is under way; says so on the line otherwise. */
+bool protocol_ready_to_infer(void);
+
+/* Drops what was loaded (another model was selected). */
+void protocol_forget_input(void);
 
 #endif

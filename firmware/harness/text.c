@@ -36,6 +36,22 @@ void text_hex(uint32_t value, int digits)
     }
 }
 
+void text_number_line(const char *prefix, uint64_t value, const char *suffix)
+{
+    text(prefix);
+    text_unsigned(value);
+    text_line(suffix);
+}
+
+void text_quoting(const char *before, const char *quoted)
+{
+    text(before);
+    for (; *quoted != '\0'; quoted++) {
+        port_putc(*quoted >= ' ' && *quoted <= '~' ? *quoted : '?');
+    }
+    text_line("]");
+}
+
 void text_milli(int64_t thousandths)
 {
     uint64_t magnitude = thousandths < 0 ? 0u - (uint64_t)thousandths : (uint64_t)thousandths;

@@ -9,6 +9,10 @@
 void text(const char *string);
 void text_line(const char *string); /* with \r\n */
 void text_unsigned(uint64_t value);
+void text_number_line(const char *prefix, uint64_t value, const char *suffix);
+
+/* `before`, then what the host sent with anything unprintable made harmless, then ] and \r\n. */
+void text_quoting(const char *before, const char *quoted);
 void text_hex(uint32_t value, int digits);
 void text_milli(int64_t thousandths); /* 1234 -> 1.234 */
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import subprocess
@@ -101,3 +102,51 @@ def test_printing_reals(harness: Path, tmp_path: Path) -> None:
     assert answers[1].value("m-results-")
     shown = next(reply for reply in replies if reply.values("m-output-"))
     assert bytes.fromhex("".join(shown.values("m-output-"))) == output
+
+
+FLOATS = [0.0, -0.0, 1.0, -1.5, 0.0005, 0.0004999, 123456.789, -0.001, 1e-30, 1e-45, 16777216.0, 3.0e8, 0.9995]
+
+
+def test_printing_floats(tmp_path: Path) -> None:
+    """A float32 model that copies: what goes in is printed with three decimals, rounded to nearest."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    count = len(FLOATS)
+    (folder / "copy.h").write_text(
+        "#include <stdint.h>\nvoid copy_init(void *arena);\nfloat *copy_input(void);\nconst float *copy_output(void);\n"
+        "void copy_run(void);\n"
+    )
+    (folder / "copy.c").write_text(
+        '#include "copy.h"\n#include <stddef.h>\nstatic float *base;\n'
+        "void copy_init(void *arena) { base = arena; }\nfloat *copy_input(void) { return base; }\n"
+        "const float *copy_output(void) { return base; }\nvoid copy_run(void) {}\n"
+    )
+    tensor = {"dtype": "float32", "shape": [count], "elements": count, "bytes": 4 * count, "scale": None}
+    manifest = {
+        "name": "copy",
+        "model": {"file": "copy.onnx"},
+        "target": {"name": "host"},
+        "sources": ["copy.c"],
+        "header": "copy.h",
+        "inputs": [{"name": 'x"\\', "function": "copy_input", "zero_point": None, **tensor}],
+        "outputs": [{"name": "y", "function": "copy_output", "zero_point": None, **tensor}],
+        "arena_bytes": 64,
+        "scratch_bytes": 0,
+        "macs": 0,
+        "steps": [],
+    }
+    (folder / "edgec.json").write_text(json.dumps(manifest))
+    program = build_harness([folder], tmp_path / "build", sanitize=True)
+    raw = struct.pack(f"<{count}f", *FLOATS)
+    pieces = b"".join(b"db " + raw[at : at + 31].hex().encode() + b"%" for at in range(0, len(raw), 31))
+    replies = converse(program, b"db load %d%%" % len(raw) + pieces + b"infer 1 0%")
+    shown = [float(text) for text in replies[-1].value("m-results-").split(",")]
+    exact = struct.unpack(f"<{count}f", raw)
+    assert all(abs(a - b) <= 0.0005 + 1e-9 for a, b in zip(shown, exact, strict=True))
+    # without an input: byte i of the pattern as int8, divided by 128
+    pattern = [((37 * i + 11) % 256 + 128) % 256 - 128 for i in range(count)]
+    replies = converse(program, b"infer 1 0%edgec out%edgec dump 0%")
+    assert bytes.fromhex("".join(replies[2].values("m-output-"))) == struct.pack(
+        f"<{count}f", *(p / 128 for p in pattern)
+    )
+    assert replies[3].error is not None

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from edgec.emit.c import emit
+from edgec.emit.literals import C_TYPES
 from edgec.ir.interp import Interpreter
 from edgec.ir.program import Array, Buffer, Port, Program, Site, Step
+from edgec.ir.pull import pushed_input
 from edgec.ir.reach import Reach
 from edgec.ir.text import constants, parse_program, print_program
 from edgec.ops.registry import by_name
@@ -28,9 +30,15 @@ def main_c(program: Program, source: object) -> str:
     """A main that reads all inputs from stdin, runs once, writes all outputs to stdout."""
     name = program.name
     lines = [f'#include "{name}.h"', "#include <stdio.h>", "int main(void)", "{", f"    {name}_init(NULL);", "    for (;;) {"]
-    for function in source.input_functions:  # type: ignore[attr-defined]
-        lines.append(f"        if (fread({function}(), 1, {function.upper()}_BYTES, stdin) != {function.upper()}_BYTES) return 0;")
-    lines.append(f"        {name}_run();")
+    if pushed_input(program):
+        size = f"{name.upper()}_INPUT_ROW_BYTES"
+        ctype = C_TYPES[program.by_name[program.inputs[0].buffer].dtype]
+        lines.append(f"        {ctype} row[{size} / sizeof({ctype})];")
+        lines.append(f"        do {{ if (fread(row, 1, {size}, stdin) != {size}) return 0; }} while (!{name}_push_row(row));")
+    else:
+        for function in source.input_functions:  # type: ignore[attr-defined]
+            lines.append(f"        if (fread({function}(), 1, {function.upper()}_BYTES, stdin) != {function.upper()}_BYTES) return 0;")
+        lines.append(f"        {name}_run();")
     for function in source.output_functions:  # type: ignore[attr-defined]
         lines.append(f"        fwrite({function}(), 1, {function.upper()}_BYTES, stdout);")
     return "\n".join([*lines, "    }", "}", ""])

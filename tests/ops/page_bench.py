@@ -1,4 +1,5 @@
-"""Lowers one ONNX node through its page with the real lowering context, and runs the steps: reference, interpreter, host C."""
+"""Lowers one ONNX node through its page with the real lowering context, and runs the steps: reference, interpreter,
+host C."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from tests.ops.stub import Unit, rows_alone
 
 @dataclass
 class Operand:
-    """An activation or a constant of a node.  value: logical order; quant: int8 meaning; perm: how an activation is stored."""
+    """An activation or a constant of a node.  value: logical order; quant: int8 meaning; perm: how an activation is
+    stored."""
 
     value: Array
     quant: Quant | None = None
@@ -52,7 +54,8 @@ def run_node(
     lower: Any = None,
     **fused: Any,
 ) -> tuple[Array, Program]:
-    """The node's result in logical order and the program.  compiled: through interpreter and sanitized host C as well."""
+    """The node's result in logical order and the program.  compiled: through interpreter and sanitized host C as
+    well."""
     ctx = Context()
     tensors = [None if o is None else _tensor(ctx, f"x{i}", o) for i, o in enumerate(operands)]
     unit = Unit("node", op_type, attrs or {}, tensors, "y", out_shape, quant, **fused)
@@ -60,9 +63,13 @@ def run_node(
     if quant is not None and made.quant != quant:
         made = ctx.requantized(made, quant)
     assert made.shape == out_shape
-    active = [(t, o) for t, o in zip(tensors, operands, strict=True) if t is not None and o is not None and not t.is_const]
+    active = [
+        (t, o) for t, o in zip(tensors, operands, strict=True) if t is not None and o is not None and not t.is_const
+    ]
     ports = tuple(Port(t.buffer, t.buffer, t.physical) for t, _ in active)
-    program = Program("net", tuple(ctx.buffers.values()), tuple(ctx.steps), ports, (Port("y", made.buffer, made.physical),))
+    program = Program(
+        "net", tuple(ctx.buffers.values()), tuple(ctx.steps), ports, (Port("y", made.buffer, made.physical),)
+    )
     sample = {t.buffer: np.ascontiguousarray(np.transpose(o.value, t.perm)) for t, o in active}
     found = rows_alone(program, sample)[made.buffer].reshape(made.physical)
     if compiled:

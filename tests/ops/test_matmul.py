@@ -1,4 +1,5 @@
-"""Products of two activations: batches, broadcasting, transposed right operands, Gemm; int8 against onnxruntime, C against the reference."""
+"""Products of two activations: batches, broadcasting, transposed right operands, Gemm; int8 against onnxruntime, C
+against the reference."""
 
 from __future__ import annotations
 
@@ -85,7 +86,9 @@ def test_gemm(transposed: tuple[int, int]) -> None:
     a, b = (np.ascontiguousarray(v.T) if t else v for v, t in zip((a, b), transposed, strict=True))
     y = output(6)
     want = ort.run("Gemm", [a, b, None], {2: c}, attrs, quants=[A, B], out_quant=y, opset=13)[0]
-    got, _ = run_node("Gemm", [Operand(a, A), Operand(b, B), Operand(c, const=True)], (4, 5), y, attrs, lower=lower_matmul)
+    got, _ = run_node(
+        "Gemm", [Operand(a, A), Operand(b, B), Operand(c, const=True)], (4, 5), y, attrs, lower=lower_matmul
+    )
     ort.compare(got, want, 0.9)
 
 

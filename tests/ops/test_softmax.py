@@ -1,4 +1,5 @@
-"""Softmax: integer arithmetic within 1 LSB of the exact real result on dense sweeps; float32 and LogSoftmax against numpy."""
+"""Softmax: integer arithmetic within 1 LSB of the exact real result on dense sweeps; float32 and LogSoftmax against
+numpy."""
 
 from __future__ import annotations
 
@@ -20,13 +21,19 @@ def exact(q: Array, scale: float) -> Array:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 7, 10, 31, 64, 257, 1001, 5000])
-@pytest.mark.parametrize("output", [USUAL, Quant(0.0023, -128), Quant(0.01, 3), Quant(1 / 255, -100), Quant(0.00001, -128), Quant(1.5, 0)])
+@pytest.mark.parametrize(
+    "output", [USUAL, Quant(0.0023, -128), Quant(0.01, 3), Quant(1 / 255, -100), Quant(0.00001, -128), Quant(1.5, 0)]
+)
 def test_dense_sweep(depth: int, output: Quant) -> None:
     """Scales from tiny to large, uniform, peaked and constant rows."""
     rng = np.random.default_rng(depth)
     count = max(2, 600 // depth)
     for scale in (1e-5, 0.003, 0.02, 0.1, 0.5, 3.0):
-        rows = [rng.integers(-128, 128, (count, depth)), np.clip(rng.normal(-100, 20, (count, depth)), -128, 127), np.full((1, depth), 55)]
+        rows = [
+            rng.integers(-128, 128, (count, depth)),
+            np.clip(rng.normal(-100, 20, (count, depth)), -128, 127),
+            np.full((1, depth), 55),
+        ]
         q = np.concatenate(rows).astype(np.int8)
         q[0, depth // 2] = 127
         got = integer_softmax(q, exponentials(scale), *output_factor(output.scale), output.zero_point, -128, 127)
@@ -37,7 +44,10 @@ def test_dense_sweep(depth: int, output: Quant) -> None:
         assert off.max() <= 1 and not off[clear].any()
 
 
-@pytest.mark.parametrize("case", [((3, 10), 1, None), ((1, 6, 2, 4), 1, (0, 2, 3, 1)), ((1, 6, 2, 4), 2, (0, 2, 3, 1)), ((2, 5, 9), -1, None)])
+@pytest.mark.parametrize(
+    "case",
+    [((3, 10), 1, None), ((1, 6, 2, 4), 1, (0, 2, 3, 1)), ((1, 6, 2, 4), 2, (0, 2, 3, 1)), ((2, 5, 9), -1, None)],
+)
 def test_axes_onnxruntime_and_host_c(case: tuple[tuple[int, ...], int, tuple[int, ...] | None]) -> None:
     shape, axis, perm = case
     q = np.random.default_rng(3).integers(-128, 128, shape).astype(np.int8)

@@ -109,5 +109,7 @@ SAMPLES: dict[str, Array] = {}
 def test_lookup_step_in_place_rows() -> None:
     table = np.random.default_rng(1).integers(-128, 128, 256).astype(np.int8)
     x = Buffer("x", "int8", (1, 8, 4, 8), 8)
-    got = run_step("unary", [ALL], [x], Buffer("y", "int8", (1, 8, 4, 8), 8), [Run(8)], {"function": "Relu"}, {"table": table})
+    got = run_step(
+        "unary", [ALL], [x], Buffer("y", "int8", (1, 8, 4, 8), 8), [Run(8)], {"function": "Relu"}, {"table": table}
+    )
     assert got.reshape(-1).tolist() == table.tolist()

@@ -1,0 +1,67 @@
+"""The normal form: a fixed list of passes, run until none of them finds anything to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from edgec.graph import activation, affine, fold, gemm, movement, window
+from edgec.graph.infer import check_complete, infer
+from edgec.graph.patterns import fuse_activations
+from edgec.graph.values import check_numbers
+
+Pass = Callable[[ir.Model], bool]
+MAX_ROUNDS = 20
+
+STATIC: tuple[Pass, ...] = (fold.fold_constants, fold.fold_branches, fold.drop_identities)
+SPELLING: tuple[Pass, ...] = (
+    movement.count_axes_from_front,
+    movement.spell_out,
+    movement.canonical_reshape,
+    movement.merge_transposes,
+    movement.canonical_resize,
+    window.explicit_windows,
+    activation.binary_chains,
+    activation.canonical_clip,
+    activation.constant_last,
+    gemm.transpose_constant,
+    gemm.flatten_bias,
+    gemm.canonical_gemm,
+    affine.split_batchnorm,
+    affine.matmul_add_to_gemm,
+    affine.fold_affine,
+    window.drop_zero_bias,
+    fuse_activations,
+)
+
+
+def normalize(model: ir.Model) -> ir.Model:
+    """Brings a loaded model to normal form, in place.  Afterwards all shapes are static and all types known.
+
+    Raises UnsupportedError (control flow, unknown operators: all at once) or ModelError (shapes that depend on the data).
+    """
+    repeat(model, STATIC)
+    repeat(model, (*STATIC, *SPELLING))
+    check_complete(model)
+    check_numbers(model)
+    return model
+
+
+def repeat(model: ir.Model, passes: tuple[Pass, ...]) -> None:
+    """Runs passes with shape inference between rounds until a round changes nothing."""
+    for _ in range(MAX_ROUNDS):
+        infer(model)
+        changed = [run.__name__ for run in passes if run(model)]
+        tidy(model)
+        if not changed:
+            return
+
+
+def tidy(model: ir.Model) -> None:
+    """Drops nodes, initialisers and functions that nothing reads."""
+    RemoveUnusedNodesPass()(model)
+    used = {(node.domain, node.op_type, node.overload) for node in model.graph.all_nodes()}
+    for key in [key for key in model.functions if tuple(key) not in used]:
+        model.functions.pop(key)
