@@ -107,7 +107,8 @@ class Drivers:
         pad = "NULL"
         if part.kernel.access_of(index) == "taps":
             pad = self.pads.get((source.dtype, pad_value(at, index)), "NULL")
-        stored = self.program.base(source.name).stored_rows
+        owner = self.program.base(source.name)
+        stored = source.rows if owner.is_full else owner.stored_rows  # a view may cut the same bytes into other rows
         image = "0" if reach.height == source.rows else f"{y} / {reach.out_height}"
         inside = y if reach.height == source.rows else f"{y} % {reach.out_height}"
         return [

@@ -117,6 +117,7 @@ def _canonical(node: ir.Node) -> bool:
             changed = True
         beta = 1.0
         set_attributes(node, beta=None)
+    bias = input_at(node, 2)
     if bias is None:
         beta = 1.0
     row_like = bias is None or (bias.shape is not None and is_static(bias) and shape(bias) in ((channels,), ()))

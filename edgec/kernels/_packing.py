@@ -13,20 +13,24 @@ INT32 = 2**31 - 1
 
 
 def folded_bias(site: Site, axes: tuple[int, ...]) -> Array:
-    """bias - zx * (sum of the weights of each output channel): what an accumulator of raw inputs starts from (int32)."""
+    """bias - zx * (sum of the weights of each output channel), int32: what accumulators of raw inputs start from."""
     sums = site.const("weight").astype(np.int64).sum(axis=axes)
-    return (site.const("bias").astype(np.int64) - site.int("zx") * sums).astype(np.int32)
+    return np.asarray(site.const("bias").astype(np.int64) - site.int("zx") * sums, np.int32)
 
 
 def rounding(zy: int, shift: int) -> int:
     """What is added to the high word before it is shifted: the output zero point and half a unit."""
-    return zy * 2**shift + (2 ** (shift - 1) if shift else 0)
+    return (zy << shift) + ((1 << shift) >> 1)
 
 
 def requantize_fields(site: Site) -> dict[str, Scalar | Array]:
     """Fields shift, left, round, lo, hi, mult of portable kernels."""
     shift = site.int("shift")
-    numbers: dict[str, Scalar | Array] = {"shift": shift, "left": site.int("left"), "round": rounding(site.int("zy"), shift)}
+    numbers: dict[str, Scalar | Array] = {
+        "shift": shift,
+        "left": site.int("left"),
+        "round": rounding(site.int("zy"), shift),
+    }
     return {**numbers, "lo": site.int("lo"), "hi": site.int("hi"), "mult": site.const("mult")}
 
 
@@ -37,9 +41,9 @@ def accumulator_bound(site: Site, axes: tuple[int, ...]) -> int:
 
 
 def doubled_shift(site: Site, axes: tuple[int, ...]) -> tuple[int, int] | None:
-    """(shift, left) with shift >= 1, for kernels whose only rounding is in the shift: n = 0 equals n = 1 on twice the accumulator.
+    """(shift, left) with shift >= 1, for kernels whose only rounding is in the shift.
 
-    None if twice the accumulator does not fit 32 bits.
+    n = 0 equals n = 1 on twice the accumulator.  None if twice the accumulator does not fit 32 bits.
     """
     shift, left = site.int("shift"), site.int("left")
     if shift:
@@ -52,11 +56,17 @@ def dsp_fields(site: Site, axes: tuple[int, ...]) -> dict[str, Scalar | Array]:
     found = doubled_shift(site, axes)
     assert found is not None
     shift, left = found
-    return {"shift": shift, "left": left, "round": rounding(site.int("zy"), shift), "lo": site.int("lo"), "hi": site.int("hi")}
+    return {
+        "shift": shift,
+        "left": left,
+        "round": rounding(site.int("zy"), shift),
+        "lo": site.int("lo"),
+        "hi": site.int("hi"),
+    }
 
 
 def pair_order(count: int) -> Array:
-    """The order in which widening a run of bytes four at a time (SXTB16 and SXTB16 ROR #8) leaves them: 0 2 1 3, 4 6 5 7, ..."""
+    """The order in which SXTB16 and SXTB16 ROR #8 leave a run of bytes, four at a time: 0 2 1 3, 4 6 5 7, ..."""
     return np.arange(count).reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(-1)
 
 
@@ -81,17 +91,22 @@ def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width
     weight = pad_to(np.frombuffer(data, np.int8).reshape(shape).astype(np.int32), 0, width)
     starts = pad_to(np.frombuffer(bias, np.int32), 0, width).reshape(-1, width)
     factors = pad_to(np.frombuffer(mult, np.int32), 0, width).reshape(-1, width) * 2
-    ordered = weight[:, pair_order(shape[1])].reshape(-1, width // 2, 2, shape[1] // 2, 2)  # group, pair, a or b, k-pair, which of it
+    ordered = weight[:, pair_order(shape[1])].reshape(
+        -1, width // 2, 2, shape[1] // 2, 2
+    )  # group, pair, a or b, k-pair, which of it
     halves = (ordered[:, :, 1] * 256 + ordered[:, :, 0]).astype(np.int16).transpose(0, 2, 1, 3)
     words = np.ascontiguousarray(halves).view(np.int32).reshape(len(starts), -1)
     return np.concatenate([starts[:, 0::2], words, starts[:, 1::2], factors], axis=1).astype(np.int32)
 
 
 def pair_stream(weight: Array, bias: Array, mult: Array, width: int) -> Array:
-    """The weight stream of `width` output channels after another (int32 words), read from front to back by the DSP matrix kernels.
+    """The weights of the DSP matrix kernels as they read them, `width` output channels after another (int32 words).
 
     weight: [O, K] int8, K a multiple of 4; bias (folded), mult: int32 [O].  Each group of channels:
-        bias of the even channels | for each k-pair, for each channel pair (a, b): 256*b + a of both k | bias of the odd | 2 * mult of all
+        bias of the even channels
+        for each k-pair, for each channel pair (a, b): 256*b + a of both k
+        bias of the odd channels
+        2 * mult of all
     """
     args = (np.ascontiguousarray(weight).tobytes(), (int(weight.shape[0]), int(weight.shape[1])))
     return _stream(*args, np.ascontiguousarray(bias).tobytes(), np.ascontiguousarray(mult).tobytes(), width)

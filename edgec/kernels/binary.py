@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from edgec.ir.program import Array, Site
+from edgec.kernels._packing import rounding
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.unary import row_elements
 
@@ -16,8 +17,8 @@ MODES = ("same", "const", "gate", "strided")
 ACCESS = {"same": ("run", "run"), "const": ("run",), "gate": ("run", "all"), "strided": ("all", "all")}
 INPLACE = {"same": (0, 1), "const": (0,), "gate": (0,), "strided": ()}
 FORMULA_FIELDS = {
-    "add": ("ma", "mb", "k"),
-    "add_table": ("ma", "k"),
+    "add": ("ma", "mb", "k", "zy"),
+    "add_table": ("ma", "k", "zy"),
     "mul": ("za", "zb"),
     "mul_table": ("za",),
     "div": ("za",),
@@ -89,19 +90,15 @@ def pack_int8(site: Site) -> Packed:
     """The numbers of the formula, zero points and rounding folded where they can be, then those of the mode."""
     attrs, consts = site.step.attrs, site.step.consts
     kind = str(attrs["kind"])
-    fields: dict[str, Scalar | Array] = {name: site.int(name) for name in (*FORMULA_FIELDS[kind], "zy", "lo", "hi")}
+    fields: dict[str, Scalar | Array] = {name: site.int(name) for name in (*FORMULA_FIELDS[kind], "lo", "hi")}
     if kind in ("max", "min"):
-        fields = {
-            "lo": site.int("lo"),
-            "hi": site.int("hi"),
-            "table_a": consts["table_a"],
-            "table_b": consts["table_b"],
-        }
+        fields |= {"table_a": consts["table_a"], "table_b": consts["table_b"]}
     if kind == "add":
         offset = (1 << (site.int("k") - 1)) - site.int("ma") * site.int("za") - site.int("mb") * site.int("zb")
         fields |= {"offset": np.array([offset], np.int64)} if is_wide(site) else {"offset": offset}
     if "shift" in attrs:
-        fields |= {"shift": site.int("shift"), "pre": 1 << site.int("left")}
+        shift = site.int("shift")
+        fields |= {"shift": shift, "round": rounding(site.int("zy"), shift), "pre": 1 << site.int("left")}
     if "m" in attrs:
         fields["m"] = site.int("m")
     if kind == "div":

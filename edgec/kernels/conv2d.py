@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from edgec.ir.program import Array, Site
-from edgec.kernels._packing import can_pair, doubled_shift, dsp_fields, folded_bias, pad_to, pair_stream, requantize_fields
+from edgec.kernels._packing import (
+    can_pair,
+    doubled_shift,
+    dsp_fields,
+    folded_bias,
+    pad_to,
+    pair_stream,
+    requantize_fields,
+)
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.dense import is_float, is_int8, variant
 
@@ -18,7 +24,13 @@ def geometry(site: Site) -> dict[str, Scalar]:
     """Fields that describe the loop nest."""
     outputs, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
     widths = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "stride", "dilation", "pad")}
-    shape = {"kernel_h": kernel_h, "kernel_w": kernel_w, "channels": site.int("channels"), "part": part, "outputs": outputs}
+    shape = {
+        "kernel_h": kernel_h,
+        "kernel_w": kernel_w,
+        "channels": site.int("channels"),
+        "part": part,
+        "outputs": outputs,
+    }
     return {**widths, **shape, "each": outputs // site.int("groups")}
 
 
@@ -44,7 +56,7 @@ def by_group(site: Site, each: int) -> list[Array]:
 
 
 def pack_dsp(site: Site) -> Packed:
-    """Weights as one stream for each group; each kernel row is a run of kernel_w * part bytes, padded to words with zero weights."""
+    """A weight stream for each group; a kernel row is a run of kernel_w * part bytes, padded to words with zero weights."""
     fields = geometry(site)
     each = int(fields["each"])
     bias, mult = folded_bias(site, AXES), site.const("mult")
@@ -54,7 +66,9 @@ def pack_dsp(site: Site) -> Packed:
         here = slice(index * each, (index + 1) * each)
         streams.append(pair_stream(runs, bias[here], mult[here], 4))
     numbers = {**fields, "groups": site.int("groups"), "zx": site.int("zx"), **dsp_fields(site, AXES)}
-    return Packed({**numbers, "group_words": int(streams[0].shape[1]), "stream": np.concatenate([s.reshape(-1) for s in streams])})
+    return Packed(
+        {**numbers, "group_words": int(streams[0].shape[1]), "stream": np.concatenate([s.reshape(-1) for s in streams])}
+    )
 
 
 def scratch_dsp(site: Site) -> int:
@@ -69,7 +83,9 @@ def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: fl
     weight = site.const("weight")
     window = int(np.prod(weight.shape[1:]))
     pixels = site.output.elements // int(weight.shape[0])
-    work = site.output.elements * (window * per_mac + per_output) + pixels * window * site.int("groups") * per_window_byte
+    work = (
+        site.output.elements * (window * per_mac + per_output) + pixels * window * site.int("groups") * per_window_byte
+    )
     return Cost(work, 0.0, int(weight.nbytes) + 8 * int(weight.shape[0]))
 
 

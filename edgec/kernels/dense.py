@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgec.ir.program import Site
-from edgec.kernels._packing import can_pair, doubled_shift, dsp_fields, folded_bias, pad_to, pair_stream, requantize_fields
+from edgec.kernels._packing import (
+    can_pair,
+    doubled_shift,
+    dsp_fields,
+    folded_bias,
+    pad_to,
+    pair_stream,
+    requantize_fields,
+)
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
 TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
@@ -70,7 +78,9 @@ def scratch_dsp(site: Site) -> int:
 def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
     """Instructions: so many a multiply-accumulate, so many an output."""
     weight = site.const("weight")
-    return Cost(site.output.elements * (depth(site) * per_mac + per_output), 0.0, int(weight.nbytes) + 8 * outputs(site))
+    return Cost(
+        site.output.elements * (depth(site) * per_mac + per_output), 0.0, int(weight.nbytes) + 8 * outputs(site)
+    )
 
 
 KERNELS = [

@@ -19,7 +19,13 @@ def geometry(site: Site) -> dict[str, Scalar]:
     kernel_h, kernel_w, outputs = (int(n) for n in site.const("weight").shape)
     channels = site.int("channels")
     widths = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "stride", "dilation", "pad")}
-    return {**widths, "kernel_h": kernel_h, "kernel_w": kernel_w, "channels": channels, "multiplier": outputs // channels}
+    return {
+        **widths,
+        "kernel_h": kernel_h,
+        "kernel_w": kernel_w,
+        "channels": channels,
+        "multiplier": outputs // channels,
+    }
 
 
 def pack(site: Site) -> Packed:
@@ -32,24 +38,30 @@ def pack(site: Site) -> Packed:
 
 
 def is_dsp(site: Site) -> bool:
-    """Whether the four-channel kernel can compute this layer: no multiplier, columns side by side, a kernel that is worth unrolling."""
+    """Whether the four-channel kernel can compute this layer: no multiplier, columns side by side, worth unrolling."""
     kernel_h, kernel_w, outputs = site.const("weight").shape
     simple = outputs == site.int("channels") >= 4 and site.ints("dilation")[1] == 1 and max(kernel_h, kernel_w) <= 7
+    pairs = (kernel_h + 1) // 2
+    simple = simple and (kernel_w - 1 + 3 * site.ints("stride")[1]) * 16 * pairs + 4 * pairs <= 1024  # offsets of LDRD
     return is_int8(site) and simple and site.const("weight").dtype == np.int8 and doubled_shift(site, AXES) is not None
 
 
 def column_pairs(weight: Array) -> Array:
-    """[kh, kw, C] int8 -> [C, bytes]: for each column, for each pair of rows, the two weights; two such words make 4 bytes (0 2 1 3)."""
-    kernel_h, kernel_w, channels = weight.shape
-    padded = np.pad(weight, ((0, kernel_h % 2), (0, 0), (0, 0)))
-    words = padded.transpose(2, 1, 0).reshape(channels, -1, 2)
+    """[kh, kw, C] int8 -> [C, bytes]: column by column the pairs of rows; two pairs (a, b), (c, d) make the bytes a c b d."""
+    channels = weight.shape[2]
+    padded: Array = np.pad(weight, ((0, weight.shape[0] % 2), (0, 0), (0, 0)))
+    words: Array = padded.transpose(2, 1, 0).reshape(channels, -1, 2)
     words = np.pad(words, ((0, 0), (0, words.shape[1] % 2), (0, 0))).reshape(channels, -1, 2, 2)
     return np.ascontiguousarray(words.transpose(0, 1, 3, 2)).reshape(channels, -1)
 
 
 def pack_dsp(site: Site) -> Packed:
     numbers = {**geometry(site), "zx": site.int("zx"), **dsp_fields(site, AXES)}
-    arrays = {"bias": folded_bias(site, AXES), "mult": 2 * site.const("mult"), "weight": column_pairs(site.const("weight"))}
+    arrays = {
+        "bias": folded_bias(site, AXES),
+        "mult": 2 * site.const("mult"),
+        "weight": column_pairs(site.const("weight")),
+    }
     return Packed({**numbers, **arrays})
 
 
@@ -57,16 +69,25 @@ def variant_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
     """The kernel's shape is unrolled; rows are packed three at a time, or two."""
     kernel_h, kernel_w = site.ints("kernel")
     found = doubled_shift(site, AXES)
-    groups = [list(range(3))] if kernel_h == 3 else [list(range(k, min(k + 2, kernel_h))) for k in range(0, kernel_h, 2)]
+    groups = (
+        [list(range(3))] if kernel_h == 3 else [list(range(k, min(k + 2, kernel_h))) for k in range(0, kernel_h, 2)]
+    )
     left = found is not None and found[1] > 0
-    return {"kernel_h": kernel_h, "kernel_w": kernel_w, "stride": site.ints("stride")[1], "left": left, "groups": groups}  # type: ignore[dict-item]
+    return {
+        "kernel_h": kernel_h,
+        "kernel_w": kernel_w,
+        "stride": site.ints("stride")[1],
+        "left": left,
+        "groups": groups,
+    }
 
 
 def scratch_dsp(site: Site) -> int:
-    """Four planes of row pairs over all columns of the windows of a row."""
+    """Weights of four channels, and their row pairs over all columns of the windows of a row."""
     kernel_h, kernel_w = site.ints("kernel")
+    pairs = (kernel_h + 1) // 2
     span = (site.ints("out")[1] - 1) * site.ints("stride")[1] + kernel_w
-    return 16 * span * ((kernel_h + 1) // 2)
+    return 16 * ((kernel_w * pairs + 1) // 2 * 2 + span * pairs)
 
 
 def predicted(site: Site, per_mac: float, per_output: float) -> Cost:

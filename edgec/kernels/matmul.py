@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from edgec.ir.program import Array, Site
+from edgec.kernels._packing import rounding
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
 
@@ -41,8 +42,8 @@ def shape_fields(site: Site) -> dict[str, Scalar | Array]:
 
 
 def pack_int8(site: Site) -> Packed:
-    names = ("za", "zb", "mult", "shift", "zy", "lo", "hi")
-    return Packed({**shape_fields(site), **{name: site.int(name) for name in names}, "pre": 1 << site.int("left")})
+    fields = shape_fields(site) | {name: site.int(name) for name in ("za", "zb", "mult", "shift", "lo", "hi")}
+    return Packed({**fields, "round": rounding(site.int("zy"), site.int("shift")), "pre": 1 << site.int("left")})
 
 
 def pack_float(site: Site) -> Packed:

@@ -3,7 +3,8 @@
     acc[o] = bias[o] + sum_k weight[o, k] * (x[k] - zx)                     int32, proven not to overflow
     y[o]   = clamp(zy + round_half_up(acc[o] * mult[o] / 2^(31 + shift) * 2^left), lo, hi)
 
-weight: int8; int16 where the model's weights have a zero point (it is subtracted here).  bias: int32 at scale s_x * s_w[o].
+weight: int8; int16 where the model's weights have a zero point (it is subtracted here).
+bias: int32 at scale s_x * s_w[o].
 Source: edgec.int8.v1 (ARCHITECTURE.md); Jacob et al. 2018.
 """
 
@@ -46,7 +47,10 @@ def signed(weight: Tensor) -> Tensor:
 
 
 def can_be_integer(unit: Unit, x: Tensor, weight: Tensor, axis: int) -> bool:
-    """Quantized input and output, 8-bit weights with one scale, or one for each output channel (`axis`).  A float bias is no obstacle."""
+    """Quantized input and output, 8-bit weights with one scale, or one for each output channel (`axis`).
+
+    A float bias is no obstacle.
+    """
     if unit.quant is None or x.quant is None or weight.const is None or weight.scales is None:
         return False
     per_channel = weight.scales.size == 1 or weight.axis % max(weight.const.ndim, 1) == axis
@@ -74,7 +78,7 @@ def real_bias(unit: Unit, ctx: Lowering, channels: int, index: int, beta: float 
 def integer_bias(real: Array, scale: Array) -> Array:
     """Real bias [channels] at scale s_x * s_w: rounded half to even, saturated to int32.
 
-    A bias stored at that scale comes back as it was: the product is exact to 2^-52, a stored float32 scale to 2^-24, both are allowed for.
+    A bias of less than 2^24 stored at that scale in float32 comes back as it was; stored_bias keeps larger ones.
     """
     return np.clip(np.rint(real / scale), -(2**31), INT32).astype(np.int32)
 
@@ -82,7 +86,9 @@ def integer_bias(real: Array, scale: Array) -> Array:
 def stored_bias(unit: Unit, index: int, scale: Array) -> Array | None:
     """The bias as the model stores it, if it is int32 at scale s_x * s_w (to float32 precision) and alone."""
     tensor = operand(unit, index)
-    if unit.bias is not None or tensor is None or tensor.const is None or tensor.scales is None or tensor.zero_points is None:
+    if unit.bias is not None or tensor is None or tensor.const is None:
+        return None
+    if tensor.scales is None or tensor.zero_points is None:
         return None
     same = np.allclose(tensor.scales.astype(np.float64), scale, rtol=1e-6, atol=0.0)
     if tensor.const.dtype != np.int32 or not same or np.any(tensor.zero_points) or tensor.const.size != scale.size:
@@ -91,12 +97,20 @@ def stored_bias(unit: Unit, index: int, scale: Array) -> Array | None:
 
 
 def integer_layer(
-    unit: Unit, ctx: Lowering, x: Quant, weight: Array, scales: Array, zero_points: Array, bias: tuple[Array, Array | None], multiple: int = 1
+    unit: Unit,
+    ctx: Lowering,
+    x: Quant,
+    weight: Array,
+    scales: Array,
+    zero_points: Array,
+    bias: tuple[Array, Array | None],
+    multiple: int = 1,
 ) -> Layer:
     """attrs and consts of an integer layer.
 
-    weight: int8 [O, ...]; scales, zero_points: [O] or [1]; bias: real values [O], and the stored integers if they can be used as they are;
-    multiple: what the multipliers are rounded to a multiple of.  Raises ctx.unsupported if the accumulator could overflow.
+    weight: int8 [O, ...]; scales, zero_points: [O] or [1]; bias: real values [O], and the stored integers if they can
+    be used as they are; multiple: what the multipliers are rounded to a multiple of.
+    Raises ctx.unsupported if the accumulator could overflow.
     """
     assert unit.quant is not None
     channels = weight.shape[0]
@@ -112,12 +126,15 @@ def integer_layer(
         m = multipliers(factors / np.float64(np.float32(unit.quant.scale)), multiple)
     except ValueError as error:
         raise ctx.unsupported(unit, str(error)) from None
-    reach = np.abs(integers.astype(np.int64)) + np.abs(weight.astype(np.int64)).reshape(channels, -1).sum(1) * (128 + abs(x.zero_point))
+    sums = np.abs(weight.astype(np.int64)).reshape(channels, -1).sum(1)
+    reach = np.abs(integers.astype(np.int64)) + sums * (128 + abs(x.zero_point))
     if int(reach.max(initial=0)) << m.left > INT32:
         worst = int(reach.argmax())
-        raise ctx.unsupported(unit, f"the accumulator of output channel {worst} could reach {int(reach[worst])} * 2^{m.left}, beyond 32 bits")
+        most = f"{int(reach[worst])} * 2^{m.left}"
+        raise ctx.unsupported(unit, f"the accumulator of output channel {worst} could reach {most}, beyond 32 bits")
     lo, hi = clamp_bounds(unit.quant, unit.lo, unit.hi)
-    attrs: dict[str, Attr] = {"zx": x.zero_point, "zy": unit.quant.zero_point, "lo": lo, "hi": hi, "shift": m.shift, "left": m.left}
+    points: dict[str, Attr] = {"zx": x.zero_point, "zy": unit.quant.zero_point}
+    attrs: dict[str, Attr] = {**points, "lo": lo, "hi": hi, "shift": m.shift, "left": m.left}
     return Layer(True, attrs, {"weight": np.ascontiguousarray(weight), "bias": integers, "mult": m.m})
 
 
@@ -136,7 +153,7 @@ def finish(site: Site, acc: Array) -> Array:
 
 
 def exact_matmul(x: Array, weight: Array) -> Array:
-    """x [..., K] times weight [O, K] transposed, in float64: exact for integers, and float32 results do not depend on how rows are cut."""
+    """x [..., K] times weight [O, K] transposed, in float64: exact for integers, stable for float32."""
     return np.asarray(x.astype(np.float64) @ weight.T.astype(np.float64))
 
 

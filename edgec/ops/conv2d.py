@@ -1,9 +1,10 @@
 """conv2d: ONNX Conv over [N,C,H,W] (stored [N,H,W,C]) and [N,C,L] (stored [N,L,C]: H = L, W = 1).
 
-    acc[y, x, o] = bias[o] + sum over ky, kx, c of weight[o, ky, kx, c] * (in[y*sh - top + ky*dh, x*sw - left + kx*dw, g*C/G + c] - zx)
+    acc[y, x, o] = bias[o] + sum over ky, kx, c of weight[o, ky, kx, c] * (in[iy, ix, g*C/G + c] - zx)
+    iy = y*sh - top + ky*dh,  ix = x*sw - left + kx*dw,  g = o / (O/G);  what lies in the padding contributes nothing
 
-weight const OHWI [O, kh, kw, C/G]; g = o / (O/G); padding contributes nothing.  A 1x1 convolution is a dense step, one with a group for
-each channel a depthwise step.  3x3 stride-1 multipliers are multiples of 9, so that Winograd kernels can fold their factor.
+weight const OHWI [O, kh, kw, C/G].  A 1x1 convolution is a dense step, one with a group for each channel a depthwise
+step.  3x3 stride-1 multipliers are multiples of 9, so that Winograd kernels can fold their factor.
 """
 
 from __future__ import annotations
@@ -70,9 +71,11 @@ def conv_layer(unit: Unit, ctx: Lowering, x: Tensor, weight: Tensor, winograd: b
     bias = real_bias(unit, ctx, channels, 2)
     if can_be_integer(unit, x, weight, 0):
         assert x.quant is not None and weight.scales is not None and weight.zero_points is not None
-        factors = np.broadcast_to(np.float64(np.float32(x.quant.scale)) * weight.scales.astype(np.float64).reshape(-1), (channels,))
+        scales = weight.scales.astype(np.float64).reshape(-1)
+        factors = np.broadcast_to(np.float64(np.float32(x.quant.scale)) * scales, (channels,))
         both = (bias, stored_bias(unit, 2, factors))
-        return integer_layer(unit, ctx, x.quant, ohwi(weight.const), weight.scales, weight.zero_points, both, 9 if winograd else 1)
+        multiple = 9 if winograd else 1
+        return integer_layer(unit, ctx, x.quant, ohwi(weight.const), scales, weight.zero_points, both, multiple)
     return float_layer(unit, ohwi(weight.real()), bias)
 
 
@@ -107,16 +110,13 @@ class Conv2d(Op):
 
     def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
         weight, groups = site.const("weight"), site.int("groups")
-        outputs, kh, kw, part = weight.shape
+        outputs, part = weight.shape[0], weight.shape[3]
+        matrices = weight.reshape(groups, outputs // groups, -1)
         made = []
         for y in range(y0, y1):
             patch = patches(site, y, rows[0])  # [out_w, kh, kw, C]
             split = patch.reshape(*patch.shape[:3], groups, part)
-            each = outputs // groups
-            acc = [
-                exact_matmul(split[:, :, :, g].reshape(len(patch), -1), weight[g * each : (g + 1) * each].reshape(each, kh * kw * part))
-                for g in range(groups)
-            ]
+            acc = [exact_matmul(split[:, :, :, g].reshape(len(patch), -1), matrices[g]) for g in range(groups)]
             made.append(finish(site, np.concatenate(acc, axis=1) + site.const("bias")).reshape(-1))
         return np.stack(made)
 
@@ -126,9 +126,8 @@ class Conv2d(Op):
 
 def patches(site: Site, y: int, x: Array) -> Array:
     """The windows of output row y: [out_w, kh, kw, C], zero point subtracted, padding zero."""
-    (_, width), (_, out), (_, kw), (_, stride), (_, dilation), (_, left) = (
-        site.ints(n) for n in ("size", "out", "kernel", "stride", "dilation", "pad")
-    )
+    names = ("size", "out", "kernel", "stride", "dilation", "pad")
+    width, out, kw, stride, dilation, left = (int(np.asarray(site.step.attrs[n])[1]) for n in names)
     channels = site.int("channels")
     taps = site.step.reach[0].taps(y)
     span = max((out - 1) * stride + (kw - 1) * dilation + 1, left + width)

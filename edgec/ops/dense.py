@@ -1,7 +1,8 @@
-"""dense: y[p, o] = bias[o] + sum_k weight[o, k] * x[p, k] on every pixel (token, vector) p.  ONNX Gemm and MatMul with a constant right operand.
+"""dense: y[p, o] = bias[o] + sum_k weight[o, k] * x[p, k] on every pixel (token, vector) p.
 
-x: rows of `pixels` vectors of K elements; weight const [O, K]; output rows of `pixels` vectors of O.  conv2d lowers 1x1 convolutions to it.
-A right operand that the model computes is the business of matmul.
+ONNX Gemm and MatMul with a constant right operand; conv2d lowers 1x1 convolutions to it.  A right operand that the
+model computes is the business of matmul.  x: rows of `pixels` vectors of K elements; weight const [O, K]; output: rows
+of as many vectors of O.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from edgec.ops._layout import identity
 from edgec.ops.base import Lowering, Op, Tensor, Unit
 
 
-def dense_layer(unit: Unit, ctx: Lowering, x: Tensor, w: Tensor, out_axis: int, alpha: float = 1.0, beta: float = 1.0) -> Layer:
+def dense_layer(
+    unit: Unit, ctx: Lowering, x: Tensor, w: Tensor, out_axis: int, alpha: float = 1.0, beta: float = 1.0
+) -> Layer:
     """The numbers of a product with a constant matrix whose output channels lie along `out_axis` of its two axes."""
-    assert w.const is not None
     w = signed(w)
-    matrix = np.asarray(w.const).reshape(w.const.shape[0], w.const.shape[1]) if w.const is not None else np.zeros((0, 0))
-    matrix = matrix if out_axis == 0 else matrix.T
+    matrix = np.asarray(w.const) if out_axis == 0 else np.asarray(w.const).T
     bias = real_bias(unit, ctx, matrix.shape[0], 2, beta)
     if alpha > 0 and can_be_integer(unit, x, w, out_axis):
         assert x.quant is not None and w.scales is not None and w.zero_points is not None
@@ -64,7 +65,8 @@ class Dense(Op):
             order = (1, 0) if unit.attrs.get("transA", 0) else (0, 1)
             x = ctx.physical(x, order)
             out_axis = 0 if unit.attrs.get("transB", 0) else 1
-            layer = dense_layer(unit, ctx, x, w, out_axis, float(unit.attrs.get("alpha", 1.0)), float(unit.attrs.get("beta", 1.0)))
+            alpha, beta = (float(unit.attrs.get(name, 1.0)) for name in ("alpha", "beta"))
+            layer = dense_layer(unit, ctx, x, w, out_axis, alpha, beta)
         else:
             x = ctx.physical(x, identity(len(x.shape)))
             layer = dense_layer(unit, ctx, x, w, 1)

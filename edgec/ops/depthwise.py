@@ -1,8 +1,8 @@
 """depthwise: a convolution with one group for each input channel; lowered by conv2d (ONNX Conv with group == C).
 
-    acc[y, x, c*M + m] = bias[c*M + m] + sum over ky, kx of weight[ky, kx, c*M + m] * (in[y*sh - top + ky*dh, x*sw - left + kx*dw, c] - zx)
+    acc[y, x, c*M + m] = bias[c*M + m] + sum over ky, kx of weight[ky, kx, c*M + m] * (in[iy, ix, c] - zx)
 
-weight const [kh, kw, C*M]; M: channel multiplier; attributes as those of conv2d.
+weight const [kh, kw, C*M]; M: channel multiplier; iy, ix and the attributes are those of conv2d.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Depthwise(Op):
             patch = patches(site, y, rows[0])
             if multiplier > 1:
                 patch = np.repeat(patch, multiplier, axis=-1)
-            wide = np.float64 if patch.dtype == np.float32 else np.int32  # the page's bound keeps integer sums within int32
+            wide = np.float64 if patch.dtype == np.float32 else np.int32  # lowering has proven that int32 is enough
             acc = np.einsum("pijc,ijc->pc", patch.astype(wide), weight.astype(wide)) + site.const("bias")
             made.append(finish(site, acc).reshape(-1))
         return np.stack(made)

@@ -139,7 +139,7 @@ class Range:
         pull = np.full(starts.size, NEVER)
         for c in net.readers[name]:
             puller = np.searchsorted(net.edges[(c, name)].demand, starts, side="right")  # first call that wants row `start`
-            pull = np.minimum(pull, np.append(self.at[c], NEVER)[puller])
+            pull = np.minimum(pull, np.append(self.at[c], NEVER)[np.minimum(puller, self.at[c].size)])
         pull = np.minimum.accumulate(pull[::-1])[::-1]
         used = pull < NEVER
         pull = pull[used]
@@ -159,7 +159,7 @@ class Range:
         pull = np.full(rows.size, NEVER)
         for c in net.readers[name]:
             puller = np.searchsorted(net.edges[(c, name)].demand, rows, side="right")
-            pull = np.minimum(pull, np.append(self.at[c], NEVER)[puller])
+            pull = np.minimum(pull, np.append(self.at[c], NEVER)[np.minimum(puller, self.at[c].size)])
         used = pull < NEVER
         alive = rows[used] + 1 - np.minimum(self.oldest(name, pull[used]), rows[used])
         return aligned(int(alive.max(initial=1)) * net.bases[name].row_bytes)

@@ -34,7 +34,6 @@ class GccArm:
             "-nostartfiles",
             "-nostdlib",
             "-Wl,--gc-sections",
-            "-Wl,--no-warn-rwx-segments",
         ]
         return command, ["-Wl,--start-group", "-lm", "-lc", "-lgcc", "-Wl,--end-group"]
 

@@ -39,7 +39,7 @@ def scores_from_board(elf: Path) -> np.ndarray:
     with start_board(load_target(TARGET), elf) as board, Link(board.url) as link:
         console.print(f"The board answers as {link.synchronise()!r} on {board.url}")
         for index in range(len(samples["image"])):
-            load_input(link, wire_bytes(package, samples, index))
+            load_input(link, wire_bytes(package, samples, index), window=16)  # QEMU's line has flow control
             infer(link, 1, 0)
             rows.append(np.frombuffer(output_bytes(link), "<f4"))
     return np.array(rows)

@@ -23,7 +23,7 @@ def boxed() -> list[Callable[..., Any]]:
         function
         for module in MODULES
         for _, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and "Before" in (function.__doc__ or "")
+        if function.__module__ == module.__name__ and re.search(r"^ *Before( \(|::)", function.__doc__ or "", re.M)
     ]
 
 

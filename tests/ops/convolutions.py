@@ -1,4 +1,4 @@
-"""Cases for the tests of conv2d, depthwise and dense: random quantized layers, a naive loop as an independent meaning, merged programs."""
+"""Cases for the tests of conv2d, depthwise and dense: random quantized layers, a naive loop, merged programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ def quantized(values: Array, scales: Array, zero_points: Array | int = 0, axis: 
     """A constant of stored integers."""
     scales = np.atleast_1d(np.asarray(scales, np.float32))
     zero = np.broadcast_to(np.asarray(zero_points), scales.shape).astype(values.dtype)
-    return Tensor("w", values.shape, str(values.dtype), identity(values.ndim), const=values, scales=scales, zero_points=zero, axis=axis)
+    return Tensor(
+        "w",
+        values.shape,
+        str(values.dtype),
+        identity(values.ndim),
+        const=values,
+        scales=scales,
+        zero_points=zero,
+        axis=axis,
+    )
 
 
 @dataclass
@@ -44,7 +53,9 @@ class Layer:
         along = [1] * self.weight.ndim
         along[self.axis] = -1
         zero = np.broadcast_to(np.asarray(self.zero_points), np.atleast_1d(self.scales).shape).reshape(along)
-        return ((self.weight.astype(np.int64) - zero) * np.atleast_1d(self.scales).astype(np.float64).reshape(along)).astype(np.float64)
+        return (
+            (self.weight.astype(np.int64) - zero) * np.atleast_1d(self.scales).astype(np.float64).reshape(along)
+        ).astype(np.float64)
 
     @property
     def bias_scale(self) -> Array:
@@ -94,7 +105,12 @@ def naive_conv(x: Array, weight: Array, bias: Array | None, attrs: Mapping[str, 
     y = np.zeros((x.shape[0], outputs, high, wide))
     for n, o, i, j in np.ndindex(y.shape):
         g = o // (outputs // groups)
-        window = padded[n, g * part : (g + 1) * part, i * sh : i * sh + (kh - 1) * dh + 1 : dh, j * sw : j * sw + (kw - 1) * dw + 1 : dw]
+        window = padded[
+            n,
+            g * part : (g + 1) * part,
+            i * sh : i * sh + (kh - 1) * dh + 1 : dh,
+            j * sw : j * sw + (kw - 1) * dw + 1 : dw,
+        ]
         y[n, o, i, j] = (window * weight[o]).sum() + (0.0 if bias is None else bias[o])
     return y
 
@@ -149,7 +165,8 @@ def merged(cases: Sequence[Case], values: Sequence[Array]) -> tuple[Program, dic
         program = case.program
         buffers += [replace(b, name=named(b.name), view_of=named(b.view_of)) for b in program.buffers]
         steps += [
-            replace(s, name=named(s.name), inputs=tuple(map(named, s.inputs)), output=named(s.output)) for s in program.steps
+            replace(s, name=named(s.name), inputs=tuple(map(named, s.inputs)), output=named(s.output))
+            for s in program.steps
         ]
         inputs += [Port(named(p.name), named(p.buffer), p.shape) for p in program.inputs]
         outputs += [Port(named(p.name), named(p.buffer), p.shape) for p in program.outputs]

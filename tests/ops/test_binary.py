@@ -180,3 +180,14 @@ def test_random_broadcasts(op: str, pair: Any, seed: int, zeros: tuple[int, int,
     zero = real(x[1]) == 0
     off = np.abs(got.astype(int) - np.clip(np.floor(expected(op, x) / quants[2].scale + 0.5) + zeros[2], -128, 127))
     assert off[~np.broadcast_to(zero, off.shape)].max(initial=0) <= 1
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_constant_that_stretches_the_other_operand(quantized: bool) -> None:
+    """It becomes a buffer: in int8 where it is stored so, otherwise the sum is made in float32."""
+    x = Operand(codes(1, 6), A)
+    const = Operand(codes(4, 6), B, const=True) if quantized else Operand(floats(4, 6), const=True)
+    got, program = run_node("Sub", [const, x], (4, 6), Y)
+    names = [s.op for s in program.steps]
+    assert names == (["constant", "add"] if quantized else ["dequantize", "constant", "add", "quantize"])
+    assert exact_share(got, expected("Sub", [const, x]), Y)[0] <= 1

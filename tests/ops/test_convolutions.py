@@ -49,7 +49,9 @@ LAYERS = {
 
 def corner(layer: Layer) -> list[Layer]:
     """The same layer at the edges of the arithmetic."""
-    big = layer.bias is not None and np.where(np.arange(layer.bias.size) % 3 == 0, 2**30 - 7, layer.bias).astype(np.int32)
+    big = layer.bias is not None and np.where(np.arange(layer.bias.size) % 3 == 0, 2**30 - 7, layer.bias).astype(
+        np.int32
+    )
     tiny = np.where(np.arange(np.size(layer.scales)) % 3 == 0, np.float32(1e-11), layer.scales).astype(np.float32)
     fine = Quant(float(np.float32(layer.x_quant.scale * np.max(layer.scales) / 0.4)), layer.y_quant.zero_point)
     left = Quant(float(np.float32(layer.x_quant.scale * np.max(layer.scales) / 2.3)), layer.y_quant.zero_point)
@@ -86,7 +88,17 @@ def test_c_equals_the_pages(features):
 def test_c_equals_the_pages_at_the_edges(features):
     from tests.ops.harness import run_program
 
-    names = ["3x3", "groups", "1x1", "depthwise", "depthwise 5x5", "depthwise multiplier", "matmul", "gemm", "matmul vector"]
+    names = [
+        "3x3",
+        "groups",
+        "1x1",
+        "depthwise",
+        "depthwise 5x5",
+        "depthwise multiplier",
+        "matmul",
+        "gemm",
+        "matmul vector",
+    ]
     layers = [edge for name in names for edge in corner(LAYERS[name])]
     program, sample = merged([check(layer) for layer in layers], [layer.x for layer in layers])
     run_program(program, [sample], features)
@@ -109,7 +121,9 @@ def test_float_c_equals_the_pages():
     run_program(program, [sample])
 
 
-@pytest.mark.parametrize("name", ["3x3", "3x3 stride 2, pad at the end", "groups", "1-D", "1x1", "depthwise", "matmul", "gemm"])
+@pytest.mark.parametrize(
+    "name", ["3x3", "3x3 stride 2, pad at the end", "groups", "1-D", "1x1", "depthwise", "matmul", "gemm"]
+)
 def test_pages_agree_with_onnxruntime(name):
     layer = LAYERS[name]
     layer = replace(layer, shape=(8 if "batch" not in name else 2, *layer.shape[1:]))
@@ -134,7 +148,11 @@ def test_random_convolutions(data):
         group = data.draw(st.sampled_from([1, 1, 2, 0]))
         channels = data.draw(st.sampled_from([2, 4, 6, 8, 12]))
         groups = group or channels
-        attrs = {"strides": [data.draw(few), data.draw(few)], "group": groups, "pads": [data.draw(st.integers(0, 2)) for _ in range(4)]}
+        attrs = {
+            "strides": [data.draw(few), data.draw(few)],
+            "group": groups,
+            "pads": [data.draw(st.integers(0, 2)) for _ in range(4)],
+        }
         layers.append(conv(seed, (1, channels, *size), groups * data.draw(st.integers(1, 5)), kernel, **attrs))
     program, sample = merged([check(layer) for layer in layers], [layer.x for layer in layers])
     run_program(program, [sample], data.draw(st.sampled_from([frozenset(), DSP])))
@@ -150,4 +168,6 @@ def test_an_accumulator_that_could_overflow_is_refused_by_name():
 def test_a_bias_at_another_scale_is_requantized_half_even_and_saturated():
     from edgec.ops._convolution import integer_bias
 
-    np.testing.assert_array_equal(integer_bias(np.array([0.5, 1.5, 1e12, -1e12]), np.ones(4)), [0, 2, 2**31 - 1, -(2**31)])
+    np.testing.assert_array_equal(
+        integer_bias(np.array([0.5, 1.5, 1e12, -1e12]), np.ones(4)), [0, 2, 2**31 - 1, -(2**31)]
+    )
