@@ -23,6 +23,10 @@ from edgec.target import Target, list_targets, load_target
 if TYPE_CHECKING:
     import onnx_ir
 
+RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
+CODE = 4096  # bytes of flash the smallest set of kernels takes
+UNLIMITED = 1 << 40
+
 
 @dataclass(frozen=True)
 class CompileResult:
@@ -56,7 +60,7 @@ def lowered(path: Path, options: CompileOptions) -> Lowered:
     from edgec.lower.channels import remove_constant_channels
 
     model = front(path, options)
-    program = lower(model, c_name(options.name or path.stem), quantized_io=options.io == "quantized")
+    program = lower(model, c_name(options.name or path.stem), options.io == "quantized", options.input == "rows")
     if options.keep_constant_channels:
         return Lowered(model, program, Removed())
     program, removed = remove_constant_channels(program)
@@ -65,14 +69,35 @@ def lowered(path: Path, options: CompileOptions) -> Lowered:
 
 def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
     """order -> segment -> select -> place, checked, and held against the budgets."""
-    made = plan(replace(program, target=target.name), target.isa, options.keep_input)
-    if options.ram is not None and made.program.arena > options.ram:
-        peak = peak_step(made.program)
+    room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
+    limit = None if room is None or options.optimize == "ram" else room - RESERVE
+    made = plan(
+        replace(program, target=target.name),
+        target.isa,
+        options.keep_input,
+        limit,
+        stream=limit != UNLIMITED,
+        pushed=options.input == "rows",
+    )
+    if options.ram is not None and made.program.arena + RESERVE > options.ram:
         raise BudgetError(
-            f"the arena needs {made.program.arena} bytes, --ram allows {options.ram}; the peak is at step {peak}",
-            "reduce the resolution or the channels of that layer, give int8 instead of float32 (--calib), or raise --ram",
+            f"the model needs {made.program.arena} bytes of arena and about {RESERVE} of stack, --ram allows {options.ram}; "
+            f"the peak is at step {peak_step(made.program)}",
+            "reduce the resolution or the channels of that layer, take the input by rows (--input rows), give int8 instead of float32 "
+            "(--calib), or raise --ram",
+        )
+    flash = sum(array.nbytes for step in made.program.steps for array in step.consts.values())
+    if options.flash is not None and flash + CODE > options.flash:
+        raise BudgetError(
+            f"the model needs {flash} bytes of constants and about {CODE} of code, --flash allows {options.flash}",
+            "use int8 instead of float32 (--calib), a narrower model, or raise --flash",
         )
     return made
+
+
+def ram_of(target: Target) -> int:
+    """RAM the arena may fill on a target: its largest region; practically unlimited off a board."""
+    return max((m.size for m in target.memory if m.kind == "ram"), default=UNLIMITED + RESERVE)
 
 
 def peak_step(program: Program) -> str:
@@ -173,7 +198,10 @@ def analyze(path: Path | str, target: str | None, options: CompileOptions) -> di
         "constant_channels": low.removed.channels,
         "channels": low.removed.of,
         "boards": fitting(made.program.arena, weights),
-        "layers": [{"name": at.step.name, "op": at.step.op, "node": at.step.node, "macs": by_name()[at.step.op].macs(at)} for at in sites],
+        "layers": [
+            {"name": at.step.name, "op": at.step.op, "node": at.step.node, "macs": by_name()[at.step.op].macs(at)}
+            for at in sites
+        ],
     }
 
 
@@ -183,7 +211,9 @@ def fitting(ram: int, flash: int, reserve_ram: int = 3072, reserve_flash: int = 
     for name in list_targets():
         board = load_target(name)
         if board.kind == "board":
-            largest = {kind: max((m.size for m in board.memory if m.kind == kind), default=0) for kind in ("ram", "flash")}
+            largest = {
+                kind: max((m.size for m in board.memory if m.kind == kind), default=0) for kind in ("ram", "flash")
+            }
             if ram + reserve_ram <= largest["ram"] and flash + reserve_flash <= largest["flash"]:
                 boards.append(name)
     return boards

@@ -83,7 +83,9 @@ def _constants(parts: Parts) -> list[dict[str, object]]:
 def isa_text(features: frozenset[str]) -> str:
     """The vocabulary headers pasted into the generated code: scalar always, then what the target's features add."""
     folder = templates_dir() / "isa"
-    names = ["scalar"] + [n for n in ("dsp", "mve", "neon", "wasm_simd128") if n in features and (folder / f"{n}.h").exists()]
+    names = ["scalar"] + [
+        n for n in ("dsp", "mve", "neon", "wasm_simd128") if n in features and (folder / f"{n}.h").exists()
+    ]
     return "\n".join((folder / f"{n}.h").read_text() for n in names)
 
 
@@ -102,7 +104,10 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         for p in parts.steps
     ]
     notes = [
-        comment(f"{p.index:3d} {p.step.name}: {p.step.op} {p.kernel.name}, {macs[p.step.name]} MAC, makes {p.step.output}") for p in parts.steps
+        comment(
+            f"{p.index:3d} {p.step.name}: {p.step.op} {p.kernel.name}, {macs[p.step.name]} MAC, makes {p.step.output}"
+        )
+        for p in parts.steps
     ]
     context = {
         "name": prefix,
@@ -123,7 +128,14 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "segment_names": [f"{prefix}_segment_{i:03d}" for i in range(len(program.segments))],
         "inputs": _ports(program, program.inputs, input_functions, "input"),
         "outputs": _ports(program, program.outputs, output_functions, "output"),
-        "tap_types": sorted({C_TYPES[b.dtype] for p in parts.steps for i, b in enumerate(p.site.inputs) if p.kernel.access_of(i)[:4] == "taps"}),
+        "tap_types": sorted(
+            {
+                C_TYPES[b.dtype]
+                for p in parts.steps
+                for i, b in enumerate(p.site.inputs)
+                if p.kernel.access_of(i)[:4] == "taps"
+            }
+        ),
         "macs": sum(macs.values()),
         "push": _push(program),
         "weight_bytes": sum(int(str(c["bytes"])) for c in constants),

@@ -42,7 +42,9 @@ class Drivers:
             base = self.program.base(b.name)
             shape = "x".join(map(str, b.shape)) or "scalar"
             kind = f"ring of {base.stored_rows} rows" if not base.is_full else f"{b.rows} rows"
-            span = f"bytes {offsets[base.name]}..{offsets[base.name] + base.bytes}" if base.name in offsets else "scratch"
+            span = (
+                f"bytes {offsets[base.name]}..{offsets[base.name] + base.bytes}" if base.name in offsets else "scratch"
+            )
             quant = f", real = {b.quant.scale:.6g} * (q - {b.quant.zero_point})" if b.quant else ""
             lines.append(f"/* {b.name}: {b.dtype} [{shape}], {kind} of {b.row_bytes} bytes, {span}{quant} */")
             lines.append(f"#define {self.address(b.name)} (({self.ctype(b)} *)(void *)({where[base.name]}))")
@@ -132,7 +134,9 @@ class Drivers:
             elif isinstance(reach, Table):
                 passed.append(self.row(source.name, f"{self.tables[(part.index, i)]}[2 * ({y})]"))
             elif isinstance(reach, Window):
-                raise ValueError(f"{part.step.name}: kernel {part.kernel.name} takes a run where the step needs a window")
+                raise ValueError(
+                    f"{part.step.name}: kernel {part.kernel.name} takes a run where the step needs a window"
+                )
             else:
                 passed.append(self.row(source.name, y))
         count = self.rows_made(part, y, rows)
@@ -145,7 +149,9 @@ class Drivers:
         if total % rows == 0:
             return str(rows)
         if part.kernel.units is None:
-            raise ValueError(f"{part.step.name}: kernel {part.kernel.name} makes {rows} rows a call, {total} rows are no multiple of that")
+            raise ValueError(
+                f"{part.step.name}: kernel {part.kernel.name} makes {rows} rows a call, {total} rows are no multiple of that"
+            )
         return f"{total} - {y} < {rows} ? {total} - {y} : {rows}"
 
     # -- segments ---------------------------------------------------------------------------------------------------------------
@@ -165,7 +171,11 @@ class Drivers:
                     body.insert(0, "    const int y = 0;")
             else:
                 group = part.step.group
-                loop = f"int y = {total - group}; y >= 0; y -= {group}" if segment.reverse else f"int y = 0; y < {total}; y += {group}"
+                loop = (
+                    f"int y = {total - group}; y >= 0; y -= {group}"
+                    if segment.reverse
+                    else f"int y = 0; y < {total}; y += {group}"
+                )
                 body = [f"    for ({loop}) {{"]
                 body += [f"        {line}" for line in self.call(part, "y", part.step.group)] + ["    }"]
             return f"{head}\n/* {what} */\nstatic EDGEC_NOINLINE void {name}(void)\n{{\n" + "\n".join(body) + "\n}\n"

@@ -49,7 +49,13 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
             }
         )
     plan = [
-        {"buffer": p.buffer, "offset": p.offset, "bytes": program.by_name[p.buffer].bytes, "first": life[p.buffer][0], "last": life[p.buffer][1]}
+        {
+            "buffer": p.buffer,
+            "offset": p.offset,
+            "bytes": program.by_name[p.buffer].bytes,
+            "first": life[p.buffer][0],
+            "last": life[p.buffer][1],
+        }
         for p in program.places
     ]
     return {

@@ -25,7 +25,10 @@ def check_destination(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"the output {str(out)!r} is a file", "give a folder with -o")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
-        raise UsageError(f"the folder {str(out)!r} holds something that is not an edgec package", "give an empty or new folder with -o")
+        raise UsageError(
+            f"the folder {str(out)!r} holds something that is not an edgec package",
+            "give an empty or new folder with -o",
+        )
 
 
 def write(out: Path, files: Mapping[str, bytes]) -> None:
@@ -34,7 +37,9 @@ def write(out: Path, files: Mapping[str, bytes]) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
-        raise UsageError(f"cannot write beside {str(out)!r}: {error.strerror}", "give another folder with -o") from error
+        raise UsageError(
+            f"cannot write beside {str(out)!r}: {error.strerror}", "give another folder with -o"
+        ) from error
     try:
         for name, data in files.items():
             file = fresh / name
@@ -49,7 +54,9 @@ def write(out: Path, files: Mapping[str, bytes]) -> None:
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise UsageError(f"writing {str(out)!r} failed: {error.strerror}", "free some space, or give another folder with -o") from error
+        raise UsageError(
+            f"writing {str(out)!r} failed: {error.strerror}", "free some space, or give another folder with -o"
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

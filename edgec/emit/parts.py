@@ -62,7 +62,9 @@ def _field_type(value: int | float | Array) -> str:
 
 def _function(env: jinja2.Environment, name: str, chosen: Kernel, at: Site, packed: Packed) -> str:
     """The C of one kernel: its parameter struct and its template."""
-    fields = "".join(f"    {_field_type(value)}{key};\n" for key, value in packed.fields.items()) or "    int32_t unused;\n"
+    fields = (
+        "".join(f"    {_field_type(value)}{key};\n" for key, value in packed.fields.items()) or "    int32_t unused;\n"
+    )
     body = env.get_template(f"kernels/{chosen.template}.c.j2").render(function=name, **chosen.variant(at))
     return f"typedef struct {{\n{fields}}} {name}_t;\n\n{body.strip()}\n"
 
@@ -93,7 +95,9 @@ def collect(program: Program) -> Parts:
         types = [(key, _field_type(value)) for key, value in packed.fields.items()]
         key = json.dumps([chosen.name, sorted(chosen.variant(at).items()), types], default=str)
         if key not in functions:
-            count = sum(1 for known in functions.values() if known == chosen.name or known.startswith(chosen.name + "_v"))
+            count = sum(
+                1 for known in functions.values() if known == chosen.name or known.startswith(chosen.name + "_v")
+            )
             functions[key] = chosen.name if count == 0 else f"{chosen.name}_v{count + 1}"
             parts.functions.append(_function(env, functions[key], chosen, at, packed))
         initial = {}
@@ -108,7 +112,9 @@ def collect(program: Program) -> Parts:
             else:
                 initial[name] = floating(value) if isinstance(value, float) else integer(int(value))
         symbol = f"{prefix}_step_{index:03d}_{step.op}"
-        parts.steps.append(StepParts(index, step, at, chosen, functions[key], f"{prefix}_p{index:03d}", symbol, packed, initial))
+        parts.steps.append(
+            StepParts(index, step, at, chosen, functions[key], f"{prefix}_p{index:03d}", symbol, packed, initial)
+        )
         for i, source in enumerate(at.inputs):
             if chosen.access_of(i) == "taps" and pad_rows_needed(at, i):
                 pad = (source.dtype, pad_value(at, i))

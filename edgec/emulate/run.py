@@ -25,6 +25,9 @@ __all__ = ["build_for_emulation", "dump_layers", "measure", "run_inputs"]
 #: Commands on their way at once: the emulated line has flow control.
 WINDOW = 64
 
+#: Seconds without a byte; generous, because the machine may be busy with other things.
+EMULATOR_TIMEOUT = 60.0
+
 Samples = Mapping[str, Any]
 
 
@@ -52,7 +55,7 @@ def measure(folder: Path | str, target: Target, inputs: Samples | None = None, *
         harness = elf_sections(image.elf)[".harness"]
         table = write_map(image.elf, package, Path(scratch) / "map", (harness[0], harness[0] + harness[1]))
         plugin = ["-plugin", f"{plugin_library()},map={table},out={counted}"]
-        with start_board(board, image.elf, plugin) as running, Link(running.url) as link:
+        with start_board(board, image.elf, plugin) as running, Link(running.url, timeout=EMULATOR_TIMEOUT) as link:
             link.synchronise()
             if inputs is not None:
                 load_input(link, wire_bytes(package, inputs), WINDOW)

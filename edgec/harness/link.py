@@ -56,16 +56,27 @@ class Link:
     def synchronise(self) -> str:
         """Asks for the device's name until it answers, dropping boot lines and leftovers.  Returns the name."""
         deadline = time.monotonic() + self._timeout
+        asked = 0
         while True:
+            asked += 1
             self.send(command("name"))
             try:
-                while True:
-                    reply = self.receive(min(2.0, self._timeout))
-                    if reply.values("m-name-dut-"):
-                        return reply.value("m-name-dut-")
+                name = self._until("m-name-dut-", min(2.0, self._timeout)).value("m-name-dut-")
+                break
             except LinkError:
                 if time.monotonic() > deadline:
                     raise
+        if asked > 1:  # a slow device still has answers to the earlier ones under way: mark where they end
+            self.send(command(f"mark-{asked}"))
+            self._until(f"e-[Unknown command: mark-{asked}", self._timeout)
+        return name
+
+    def _until(self, prefix: str, timeout: float) -> Reply:
+        """Receives until a reply has a line that starts with `prefix`."""
+        while True:
+            reply = self.receive(timeout)
+            if reply.values(prefix):
+                return reply
 
     def ask(self, line: bytes, timeout: float | None = None, check: bool = True) -> Reply:
         """Sends one command, returns its reply.  With `check`, an error line of the device raises LinkError."""

@@ -36,7 +36,9 @@ class Interpreter:
             if buffer.tile:
                 self.side[buffer.name] = np.full(buffer.row_bytes, POISON, np.uint8)
 
-    def run(self, inputs: Mapping[str, Array], watch: Callable[[Step, int, Array], None] | None = None) -> dict[str, Array]:
+    def run(
+        self, inputs: Mapping[str, Array], watch: Callable[[Step, int, Array], None] | None = None
+    ) -> dict[str, Array]:
         """One inference.  inputs: ONNX input name -> array of any shape with the right element count (stored dtype).
 
         Returns ONNX output name -> array in the stored dtype and physical order, shaped as the port.
@@ -45,7 +47,11 @@ class Interpreter:
         arriving = None
         for port in self.program.inputs:
             buffer = self.buffers[port.buffer]
-            data = np.ascontiguousarray(inputs[port.name]).astype(buffer.dtype, casting="equiv").reshape(buffer.rows, buffer.row_elements)
+            data = (
+                np.ascontiguousarray(inputs[port.name])
+                .astype(buffer.dtype, casting="equiv")
+                .reshape(buffer.rows, buffer.row_elements)
+            )
             if port.buffer == pushed_input(self.program):
                 arriving = data
             else:

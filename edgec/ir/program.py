@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -172,15 +173,15 @@ class Program:
         found = self.by_name[name]
         return self.base(found.view_of) if found.view_of else found
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Buffer]:
         return {b.name: b for b in self.buffers}
 
-    @property
+    @cached_property
     def step_by_name(self) -> dict[str, Step]:
         return {s.name: s for s in self.steps}
 
-    @property
+    @cached_property
     def offsets(self) -> dict[str, int]:
         return {p.buffer: p.offset for p in self.places}
 

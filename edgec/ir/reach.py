@@ -57,7 +57,9 @@ class Window:
 
     def rows(self, y: int) -> tuple[int, int]:
         present = [row for row in self.taps(y) if row is not None]
-        if not present:  # a window wholly in the padding needs nothing; name the nearest row so that ranges stay ordered
+        if (
+            not present
+        ):  # a window wholly in the padding needs nothing; name the nearest row so that ranges stay ordered
             image, r = divmod(y, self.out_height)
             nearest = min(max(r * self.stride - self.pad, 0), self.height - 1) + image * self.height
             return nearest, nearest

@@ -1,13 +1,13 @@
 """The Program as text: printable, parseable, diffable.  Constants travel beside it in an npz (key `step/name`).
 
-    program block  target cortex-m4  contract edgec.int8.v1  arena 3072  scratch 0
-    buffer x   int8 1x16x16x8  rows 16  q 0.0235 -128
-    buffer t0  int8 1x16x16x16  rows 16  ring 3  q 0.0471 -128
-    input "image" x 1x16x16x8
-    output "out" y 1x16x16x8
-    step expand  dense  x -> t0  reach run 16  attrs {"zx": -128}  consts bias,weight  kernel dense_s8_c
-    segment expand dw project add  scratch 128 at -1
-    place y 0 over x
+program block  target cortex-m4  contract edgec.int8.v1  arena 3072  scratch 0
+buffer x   int8 1x16x16x8  rows 16  q 0.0235 -128
+buffer t0  int8 1x16x16x16  rows 16  ring 3  q 0.0471 -128
+input "image" x 1x16x16x8
+output "out" y 1x16x16x8
+step expand  dense  x -> t0  reach run 16  attrs {"zx": -128}  consts bias,weight  kernel dense_s8_c
+segment expand dw project add  scratch 128 at -1
+place y 0 over x
 """
 
 from __future__ import annotations
@@ -82,7 +82,11 @@ def print_program(program: Program) -> str:
             line += f"  node {json.dumps(s.node)}"
         out.append(line)
     for g in program.segments:
-        out.append(f"segment {' '.join(g.steps)}  scratch {g.scratch} at {g.scratch_offset}" + ("  reverse" if g.reverse else "") + ("  push" if g.push else ""))
+        out.append(
+            f"segment {' '.join(g.steps)}  scratch {g.scratch} at {g.scratch_offset}"
+            + ("  reverse" if g.reverse else "")
+            + ("  push" if g.push else "")
+        )
     for p in program.places:
         out.append(f"place {p.buffer} {p.offset}" + (f" over {','.join(p.over)}" if p.over else ""))
     return "\n".join(out) + "\n"
@@ -233,7 +237,9 @@ def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
                 case other:
                     raise ValueError(f"unknown word {other!r}")
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"line {number} of the program text cannot be read: {error}", "print the program again") from error
+            raise ModelError(
+                f"line {number} of the program text cannot be read: {error}", "print the program again"
+            ) from error
     if "name" not in head:
         raise ModelError("the program text has no line `program NAME`", "print the program again")
     return Program(**head, **{k: tuple(v) for k, v in parts.items()})

@@ -56,7 +56,7 @@ def by_group(site: Site, each: int) -> list[Array]:
 
 
 def pack_dsp(site: Site) -> Packed:
-    """A weight stream for each group; a kernel row is a run of kernel_w * part bytes, padded to words with zero weights."""
+    """A weight stream for each group; a kernel row is a run of kernel_w * part bytes, padded to words with zeros."""
     fields = geometry(site)
     each = int(fields["each"])
     bias, mult = folded_bias(site, AXES), site.const("mult")

@@ -47,7 +47,7 @@ def is_dsp(site: Site) -> bool:
 
 
 def column_pairs(weight: Array) -> Array:
-    """[kh, kw, C] int8 -> [C, bytes]: column by column the pairs of rows; two pairs (a, b), (c, d) make the bytes a c b d."""
+    """[kh, kw, C] int8 -> [C, bytes]: column by column the pairs of rows; pairs (a, b), (c, d) as bytes a c b d."""
     channels = weight.shape[2]
     padded: Array = np.pad(weight, ((0, weight.shape[0] % 2), (0, 0), (0, 0)))
     words: Array = padded.transpose(2, 1, 0).reshape(channels, -1, 2)

@@ -99,11 +99,16 @@ def _linear(step: Step, x: _Range) -> _Range:
     return _requantized(step, bias + low, bias + high)
 
 
+def _last_axes(program: Program, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Channels of a buffer as it is seen and as its maker made it: a view may cut the same bytes differently."""
+    return program.by_name[name].shape[-1:], program.base(name).shape[-1:]
+
+
 def _one_group(step: Step, program: Program) -> bool:
-    """Whether a linear step reads all channels of its input with plain int8 weights."""
+    """Whether a linear step reads all channels of its input, as its maker made them, with plain int8 weights."""
     w = step.consts.get("weight")
-    source = program.by_name[step.inputs[0]]
-    return w is not None and w.dtype == np.int8 and w.shape[-1] == source.shape[-1] 
+    source, base = program.by_name[step.inputs[0]], program.base(step.inputs[0])
+    return w is not None and w.dtype == np.int8 and w.shape[-1] == source.shape[-1] == base.shape[-1]
 
 
 def _forward(program: Program, step: Step, ranges: dict[str, _Range]) -> _Range:
@@ -111,10 +116,13 @@ def _forward(program: Program, step: Step, ranges: dict[str, _Range]) -> _Range:
     out = program.by_name[step.output]
     channels = out.shape[-1] if out.shape else 1
     sources = [ranges[program.base(name).name] for name in step.inputs]
-    same = all(program.by_name[n].shape[-1:] == out.shape[-1:] for n in step.inputs)
-    if out.dtype != "int8" or any(program.by_name[n].dtype != "int8" for n in step.inputs) or not sources:
+    same = all(_last_axes(program, n) == (out.shape[-1:], out.shape[-1:]) for n in step.inputs)
+    mixed = any(program.by_name[n].shape[-1:] != program.base(n).shape[-1:] for n in step.inputs)
+    if out.dtype != "int8" or any(program.by_name[n].dtype != "int8" for n in step.inputs) or not sources or mixed:
         return _full(channels)
-    if step.op == "depthwise" or (step.op in LINEAR and _one_group(step, program)):
+    if (step.op == "depthwise" and len(set(_last_axes(program, step.inputs[0]))) == 1) or (
+        step.op in LINEAR and _one_group(step, program)
+    ):
         return _linear(step, sources[0])
     if step.op == "unary" and same:
         table = step.consts["table"].reshape(-1).astype(np.int64)
@@ -129,7 +137,7 @@ def _tied(program: Program, step: Step) -> bool:
     """Whether output channel c depends on channel c of every input only, and the step can be narrowed."""
     out = program.by_name[step.output]
     channels = out.shape[-1] if out.shape else 0
-    if step.op not in TIED or not channels or any(program.by_name[n].shape[-1:] != (channels,) for n in step.inputs):
+    if step.op not in TIED or not channels or any(_last_axes(program, n) != ((channels,),) * 2 for n in step.inputs):
         return False
     if step.op == "add":
         return step.attrs.get("mode") == "same" and not step.consts
@@ -186,7 +194,9 @@ def _droppable(program: Program, ranges: dict[str, _Range]) -> dict[str, Array]:
 def _sliced(program: Program, step: Step, drop: dict[str, Array], ranges: dict[str, _Range]) -> Step:
     """The step without the dropped channels of its input and output."""
     keep_out = ~drop[step.output]
-    if step.op not in LINEAR | TIED or not any(drop[n].any() for n in (step.output, *(program.base(i).name for i in step.inputs))):
+    if step.op not in LINEAR | TIED or not any(
+        drop[n].any() for n in (step.output, *(program.base(i).name for i in step.inputs))
+    ):
         return step
     consts: dict[str, Any] = dict(step.consts)
     if step.op in LINEAR and step.inputs and _one_group(step, program):

@@ -44,7 +44,9 @@ class Context:
         if seen.physical == self.buffers[base].shape:
             return replace(seen, buffer=base)
         view = f"{base}_v{sum(1 for b in self.buffers.values() if b.view_of == base)}"
-        self.add_buffer(Buffer(view, known.dtype, seen.physical, default_rows(seen.physical), quant=known.quant, view_of=base))
+        self.add_buffer(
+            Buffer(view, known.dtype, seen.physical, default_rows(seen.physical), quant=known.quant, view_of=base)
+        )
         return replace(seen, buffer=view)
 
     def physical(self, tensor: Tensor, perm: tuple[int, ...]) -> Tensor:
@@ -64,7 +66,9 @@ class Context:
         """The same elements under another logical shape (ONNX Reshape)."""
         if tensor.is_const:
             assert tensor.const is not None
-            return replace(tensor, name=name, shape=shape, perm=tuple(range(len(shape))), const=tensor.const.reshape(shape))
+            return replace(
+                tensor, name=name, shape=shape, perm=tuple(range(len(shape))), const=tensor.const.reshape(shape)
+            )
         perm = view_perm(tensor.shape, tensor.perm, shape)
         if perm is None:
             tensor = self.physical(tensor, tuple(range(len(tensor.shape))))
@@ -88,7 +92,16 @@ class Context:
         dtype = str(value.dtype)
         physical = np.ascontiguousarray(value.transpose(tensor.perm)) if value.ndim else value
         return self.emit_raw(
-            tensor.name, "constant", [], tensor.shape, dtype, quant, tensor.perm, 0, [], consts={"value": physical.reshape(-1)}
+            tensor.name,
+            "constant",
+            [],
+            tensor.shape,
+            dtype,
+            quant,
+            tensor.perm,
+            0,
+            [],
+            consts={"value": physical.reshape(-1)},
         )
 
     # -- number formats ---------------------------------------------------------------------------------------------------------
@@ -116,10 +129,14 @@ class Context:
         attrs = {"sx": tensor.quant.scale, "zx": tensor.quant.zero_point, "sy": quant.scale, "zy": quant.zero_point}
         return self.elementwise(tensor, "requantize", "int8", quant, attrs)
 
-    def elementwise(self, tensor: Tensor, op: str, dtype: str, quant: Quant | None, attrs: Mapping[str, Attr]) -> Tensor:
+    def elementwise(
+        self, tensor: Tensor, op: str, dtype: str, quant: Quant | None, attrs: Mapping[str, Attr]
+    ) -> Tensor:
         """One elementwise step on a stored tensor, same shape and axis order."""
         rows = self.buffers[tensor.buffer].rows
-        made = self.emit_raw(tensor.name, op, [tensor], tensor.shape, dtype, quant, tensor.perm, rows, [Run(rows)], attrs)
+        made = self.emit_raw(
+            tensor.name, op, [tensor], tensor.shape, dtype, quant, tensor.perm, rows, [Run(rows)], attrs
+        )
         return replace(made, shifted=tensor.shifted)
 
     # -- steps ------------------------------------------------------------------------------------------------------------------
@@ -167,7 +184,16 @@ class Context:
         self.add_buffer(buffer)
         names = tuple(t.buffer for t in inputs)
         self.steps.append(
-            Step(f"{op}_{index}", op, names, buffer.name, tuple(reach), dict(attrs or {}), dict(consts or {}), node=self.node)
+            Step(
+                f"{op}_{index}",
+                op,
+                names,
+                buffer.name,
+                tuple(reach),
+                dict(attrs or {}),
+                dict(consts or {}),
+                node=self.node,
+            )
         )
         return Tensor(name, shape, dtype, perm, buffer.name, quant)
 

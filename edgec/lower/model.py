@@ -29,10 +29,11 @@ DTYPES = {
 class Lowerer:
     """State of one lowering.  values: ONNX value name -> Tensor."""
 
-    def __init__(self, model: ir.Model, name: str, quantized_io: bool) -> None:
+    def __init__(self, model: ir.Model, name: str, quantized_io: bool, by_rows: bool) -> None:
         self.graph = model.graph
         self.name = name
         self.quantized_io = quantized_io
+        self.by_rows = by_rows
         self.ctx = Context()
         self.values: dict[str, Tensor] = {}
         self.done: set[ir.Node] = set()
@@ -61,8 +62,15 @@ class Lowerer:
         """The buffer of a model input; with quantized I/O a float input that is only quantized arrives as int8."""
         name, shape = str(value.name), shape_of(value)
         if value.dtype not in DTYPES:
-            raise UnsupportedError(f"input {name!r} has type {value.dtype}", "use float32, int8 or uint8 inputs", ((name, "input", "type"),))
+            raise UnsupportedError(
+                f"input {name!r} has type {value.dtype}",
+                "use float32, int8 or uint8 inputs",
+                ((name, "input", "type"),),
+            )
         perm = tuple(range(len(shape)))
+        if self.by_rows and len(shape) == 4 and _is_image(value):
+            perm = (0, 2, 3, 1)
+        physical = tuple(shape[a] for a in perm)
         buffer = f"in{len(self.ctx.buffers)}"
         users = {use.node for use in value.uses()}
         quant = None
@@ -73,17 +81,21 @@ class Lowerer:
                 quant, dtype = params.pop(), "int8"
         if quant is not None:  # the port stands for the quantized value: its consumers see int8 at once
             tensor = Tensor(name, shape, dtype, perm, buffer, quant, shifted=True)
-            self.ctx.add_buffer(Buffer(buffer, dtype, shape, default_rows(shape), quant=quant, origin=Origin(name, perm)))
+            self.ctx.add_buffer(
+                Buffer(buffer, dtype, physical, default_rows(physical), quant=quant, origin=Origin(name, perm))
+            )
             self.values[name] = tensor
-            return Port(name, buffer, shape)
+            return Port(name, buffer, physical)
         seen = {q for u in users if u.op_type == "DequantizeLinear" and (q := self.quant_of(u)) is not None}
         quant = next(iter(seen)) if len(seen) == 1 and dtype == "int8" else None
         if dtype == "uint8" and len(seen) == 1:
             stored = next(iter(seen))
             quant = Quant(stored.scale, stored.zero_point + 128)
-        self.ctx.add_buffer(Buffer(buffer, dtype, shape, default_rows(shape), quant=quant, origin=Origin(name, perm)))
+        self.ctx.add_buffer(
+            Buffer(buffer, dtype, physical, default_rows(physical), quant=quant, origin=Origin(name, perm))
+        )
         self.values[name] = Tensor(name, shape, dtype, perm, buffer)
-        return Port(name, buffer, shape)
+        return Port(name, buffer, physical)
 
     def output(self, value: ir.Value, index: int) -> Port:
         """The buffer of a model output: row-major ONNX order, the model's own type unless quantized I/O is asked for."""
@@ -104,21 +116,38 @@ class Lowerer:
         taken = any(base == ctx.base(b) for b in self.taken)
         if taken or base in {ctx.base(f"in{i}") for i in range(len(self.graph.inputs))}:
             rows = ctx.buffers[tensor.buffer].rows
-            tensor = ctx.emit_raw(name, "copy", [tensor], tensor.shape, tensor.dtype, tensor.quant, tensor.perm, rows, [Run(rows)])
+            tensor = ctx.emit_raw(
+                name, "copy", [tensor], tensor.shape, tensor.dtype, tensor.quant, tensor.perm, rows, [Run(rows)]
+            )
         self.taken.append(tensor.buffer)
-        if ctx.buffers[tensor.buffer].quant is None and (quant := self.int_quant(value)) is not None and tensor.dtype == "int8":
+        if (
+            ctx.buffers[tensor.buffer].quant is None
+            and (quant := self.int_quant(value)) is not None
+            and tensor.dtype == "int8"
+        ):
             ctx.buffers[tensor.buffer] = replace(ctx.buffers[tensor.buffer], quant=quant)
         return Port(name, tensor.buffer, shape_of(value))
 
     def int_quant(self, value: ir.Value) -> Quant | None:
         """What an integer output means, if its producer says so."""
         producer = value.producer()
-        while producer is not None and producer.op_type in ("Reshape", "Transpose", "Squeeze", "Flatten", "Unsqueeze", "Identity"):
+        while producer is not None and producer.op_type in (
+            "Reshape",
+            "Transpose",
+            "Squeeze",
+            "Flatten",
+            "Unsqueeze",
+            "Identity",
+        ):
             producer = producer.inputs[0].producer() if producer.inputs[0] is not None else None
         if producer is None or producer.op_type != "QuantizeLinear":
             return None
         scale, zero = constant(producer.inputs[1]), constant(producer.inputs[2]) if len(producer.inputs) > 2 else None
-        return None if scale is None else Quant(float(scale.reshape(-1)[0]), 0 if zero is None else int(zero.reshape(-1)[0]))
+        return (
+            None
+            if scale is None
+            else Quant(float(scale.reshape(-1)[0]), 0 if zero is None else int(zero.reshape(-1)[0]))
+        )
 
     # -- nodes ------------------------------------------------------------------------------------------------------------------
 
@@ -150,12 +179,18 @@ class Lowerer:
 
     def refuse(self, node: ir.Node, reason: str) -> UnsupportedError:
         name = node.name or str(node.outputs[0].name)
-        return UnsupportedError(f"node {name!r} ({node.op_type}): {reason}", "`edgec ops` lists what is supported", ((name, node.op_type, reason),))
+        return UnsupportedError(
+            f"node {name!r} ({node.op_type}): {reason}",
+            "`edgec ops` lists what is supported",
+            ((name, node.op_type, reason),),
+        )
 
     def quant_of(self, node: ir.Node) -> Quant | None:
         """Stored (int8) quantization of a per-tensor Q or DQ node; None if it is per channel or not constant."""
         scale = constant(node.inputs[1])
-        zero = constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else np.zeros(1, np.uint8)
+        zero = (
+            constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else np.zeros(1, np.uint8)
+        )
         if scale is None or zero is None or scale.size != 1:
             return None
         if zero.dtype not in (np.int8, np.uint8):
@@ -173,7 +208,13 @@ class Lowerer:
                 raise self.refuse(node, "scale and zero point must be constants")
             zeros = np.zeros(scale.shape, np.int32) if zero is None else zero
             axis = int(node.attributes["axis"].as_int()) if "axis" in node.attributes else 1
-            self.values[str(out.name)] = replace(x, name=str(out.name), scales=scale.reshape(-1), zero_points=zeros.reshape(-1), axis=axis % max(len(x.shape), 1))
+            self.values[str(out.name)] = replace(
+                x,
+                name=str(out.name),
+                scales=scale.reshape(-1),
+                zero_points=zeros.reshape(-1),
+                axis=axis % max(len(x.shape), 1),
+            )
             return
         quant = self.quant_of(node)
         if quant is None:
@@ -214,14 +255,20 @@ class Lowerer:
         made = self.ctx.requantized(x, quant)
         if made.is_const:
             made = self.ctx.stored(made)
-        self.values[str(out.name)] = replace(made, name=str(out.name), quant=None, shifted=out.dtype == ir.DataType.UINT8)
+        self.values[str(out.name)] = replace(
+            made, name=str(out.name), quant=None, shifted=out.dtype == ir.DataType.UINT8
+        )
 
     def unit(self, node: ir.Node) -> None:
         """An operator with what it absorbs."""
         group = grow(node)
-        op = by_onnx().get(node.op_type if not node.domain else f"{node.domain}:{node.op_type}") or by_onnx().get(node.op_type)
+        op = by_onnx().get(node.op_type if not node.domain else f"{node.domain}:{node.op_type}") or by_onnx().get(
+            node.op_type
+        )
         if op is None or node.domain not in ("", "ai.onnx", "edgec"):
-            raise self.refuse(node, f"operator {node.domain + '.' if node.domain else ''}{node.op_type} is not supported")
+            raise self.refuse(
+                node, f"operator {node.domain + '.' if node.domain else ''}{node.op_type} is not supported"
+            )
         unit = self.lowered(group)
         made = op.lower_all(unit, self.ctx)
         for value, tensor in zip(node.outputs if len(node.outputs) > 1 else [group.last], made, strict=False):
@@ -263,6 +310,18 @@ class Lowerer:
         )
 
 
+PASSING = frozenset({"QuantizeLinear", "DequantizeLinear", "Pad", "Add", "Sub", "Mul", "Div", "Identity", "Cast"})
+
+
+def _is_image(value: ir.Value) -> bool:
+    """Whether a value is planar pixels: what reads it (behind formats, padding and scaling) is a convolution or a pool."""
+    users = [use.node for use in value.uses()]
+    return bool(users) and all(
+        u.op_type in ("Conv", "MaxPool", "AveragePool") or (u.op_type in PASSING and _is_image(u.outputs[0]))
+        for u in users
+    )
+
+
 def _attribute(attr: ir.Attr) -> Any:
     """An ONNX attribute as a Python value."""
     value = attr.value
@@ -271,6 +330,9 @@ def _attribute(attr: ir.Attr) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
-def lower(model: ir.Model, name: str, quantized_io: bool = False) -> Program:
-    """The program of a normalised model.  UnsupportedError lists every node that cannot be compiled, with the reason."""
-    return Lowerer(model, name, quantized_io).run()
+def lower(model: ir.Model, name: str, quantized_io: bool = False, by_rows: bool = False) -> Program:
+    """The program of a normalised model.  UnsupportedError lists every node that cannot be compiled, with the reason.
+
+    quantized_io: int8 at the borders; by_rows: the input will arrive by rows, so a planar image is taken as rows of pixels (H, W, C).
+    """
+    return Lowerer(model, name, quantized_io, by_rows).run()

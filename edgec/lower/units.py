@@ -129,7 +129,10 @@ def grow(core: ir.Node) -> Group:
     if len(core.outputs) == 1 and not group.last.is_graph_output():
         users = [use.node for use in group.last.uses()]
         if users and all(u.op_type == "QuantizeLinear" and u.inputs[0] is group.last for u in users):
-            params = [tuple(None if (c := constant(v)) is None else (c.dtype.str, c.tobytes()) for v in u.inputs[1:]) for u in users]
+            params = [
+                tuple(None if (c := constant(v)) is None else (c.dtype.str, c.tobytes()) for v in u.inputs[1:])
+                for u in users
+            ]
             if all(p == params[0] for p in params):
                 group.quantize = users
     return group

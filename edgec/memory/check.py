@@ -40,7 +40,10 @@ class _Arena:
                 continue
             offset = self.offsets.get(base.name)
             if offset is None or offset < 0 or offset + base.bytes > self.owner.size:
-                raise PlanError(f"buffer {name!r} at {offset} leaves the arena of {self.owner.size} bytes", "the memory plan is wrong")
+                raise PlanError(
+                    f"buffer {name!r} at {offset} leaves the arena of {self.owner.size} bytes",
+                    "the memory plan is wrong",
+                )
             if any(offset % min(ITEM_BYTES[dtype], 4) for dtype in (base.dtype, self.program.by_name[name].dtype)):
                 raise PlanError(f"{base.dtype} buffer {name!r} at {offset} is not aligned", "the memory plan is wrong")
 
@@ -54,7 +57,9 @@ class _Arena:
             rows = np.arange(start, end) // max(base.row_bytes, 1)
             return [(offset + start, offset + end, number + rows)]
         if seen.row_bytes != base.row_bytes:
-            raise PlanError(f"view {name!r} cuts the rows of ring {base.name!r} differently", "keep all rows of the ring")
+            raise PlanError(
+                f"view {name!r} cuts the rows of ring {base.name!r} differently", "keep all rows of the ring"
+            )
         found = []
         for row in range(first, stop):
             start = offset + row % base.stored_rows * base.row_bytes
@@ -65,7 +70,10 @@ class _Arena:
         base = self.bases[name]
         if base.tile:
             if self.tiles.get(base.name) != stop - 1 or stop - first != 1:
-                raise PlanError(f"{who} reads row {first} of tile {name!r}, which holds row {self.tiles.get(base.name)}", "make it a ring")
+                raise PlanError(
+                    f"{who} reads row {first} of tile {name!r}, which holds row {self.tiles.get(base.name)}",
+                    "make it a ring",
+                )
             return
         for start, end, owners in self.spans(name, first, stop):
             wrong = np.flatnonzero(self.owner[start:end] != owners)
@@ -88,7 +96,10 @@ class _Arena:
         """Rows that one call takes as a run must not go round the end of a ring."""
         base = self.bases[name]
         if not base.tile and not base.is_full and first % base.stored_rows + stop - first > base.stored_rows:
-            raise PlanError(f"{who}: rows {first}..{stop - 1} of ring {name!r} do not lie behind one another", "the ring needs another size")
+            raise PlanError(
+                f"{who}: rows {first}..{stop - 1} of ring {name!r} do not lie behind one another",
+                "the ring needs another size",
+            )
 
     def describe(self, owner: int) -> str:
         if owner == NOBODY:
@@ -104,7 +115,10 @@ def _needed(step: Step, index: int, call: Call, source: Buffer) -> tuple[int, in
         return 0, 0
     first, last = min(s[0] for s in wanted), max(s[1] for s in wanted)
     if first < 0 or last >= source.rows:
-        raise PlanError(f"{step.name} reaches for rows {first}..{last} of {source.name!r}, which has {source.rows}", "the step's reach is wrong")
+        raise PlanError(
+            f"{step.name} reaches for rows {first}..{last} of {source.name!r}, which has {source.rows}",
+            "the step's reach is wrong",
+        )
     return first, last + 1
 
 
@@ -124,14 +138,25 @@ def _call(arena: _Arena, call: Call, scratch: tuple[int, int]) -> None:
             continue
         for start, end, _ in arena.spans(name, first, stop):
             if scratch[0] < end and start < scratch[1]:
-                raise PlanError(f"{step.name}: its scratch lies on the rows of {name!r} that it reads", "the memory plan is wrong")
+                raise PlanError(
+                    f"{step.name}: its scratch lies on the rows of {name!r} that it reads", "the memory plan is wrong"
+                )
             for low, high, _ in writes:
                 if low >= end or start >= high:
                     continue
                 out = program.by_name[step.output]
-                narrow = out.row_bytes <= source.row_bytes and out.row_elements == source.row_elements and out.rows == source.rows
-                if index not in step.inplace or low > start or not narrow:  # in ascending order an element is read before it is covered
-                    raise PlanError(f"{step.name} overwrites rows of {name!r} while it reads them", "its kernel cannot work in place")
+                narrow = (
+                    out.row_bytes <= source.row_bytes
+                    and out.row_elements == source.row_elements
+                    and out.rows == source.rows
+                )
+                if (
+                    index not in step.inplace or low > start or not narrow
+                ):  # in ascending order an element is read before it is covered
+                    raise PlanError(
+                        f"{step.name} overwrites rows of {name!r} while it reads them",
+                        "its kernel cannot work in place",
+                    )
     for low, high, _ in writes:
         if scratch[0] < high and low < scratch[1]:
             raise PlanError(f"{step.name}: its scratch lies on the rows it makes", "the memory plan is wrong")
@@ -152,13 +177,17 @@ def check(program: Program, keep_input: bool = False) -> None:
     for segment in program.segments:
         size = scratch_layout(program, segment)[2]
         if size > segment.scratch:
-            raise PlanError(f"a segment needs {size} bytes of scratch and was given {segment.scratch}", "the memory plan is wrong")
+            raise PlanError(
+                f"a segment needs {size} bytes of scratch and was given {segment.scratch}", "the memory plan is wrong"
+            )
         if segment.scratch_offset >= 0:
             if segment.scratch_offset + size > program.arena:
                 raise PlanError("the scratch of a segment leaves the arena", "the memory plan is wrong")
             regions.append((segment.scratch_offset, segment.scratch_offset + size))
         elif size > program.scratch:
-            raise PlanError(f"a segment needs {size} bytes of scratch, there are {program.scratch}", "the memory plan is wrong")
+            raise PlanError(
+                f"a segment needs {size} bytes of scratch, there are {program.scratch}", "the memory plan is wrong"
+            )
         else:
             regions.append((0, 0))
     for index, call in all_calls(program):
@@ -168,4 +197,9 @@ def check(program: Program, keep_input: bool = False) -> None:
             _call(arena, call, regions[index])
     kept = (*program.outputs, *(program.inputs if keep_input else ()))
     for port in kept:
-        arena.read(port.buffer, 0, program.by_name[port.buffer].rows, f"{'output' if port in program.outputs else 'kept input'} {port.name!r}")
+        arena.read(
+            port.buffer,
+            0,
+            program.by_name[port.buffer].rows,
+            f"{'output' if port in program.outputs else 'kept input'} {port.name!r}",
+        )

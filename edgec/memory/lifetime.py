@@ -66,4 +66,7 @@ def lower_bound(found: list[Block], trails: dict[tuple[str, str], Trail]) -> int
         at = saved.setdefault(sizes[source].last, {})
         at[out] = max(at.get(out, 0), gain)
     whens = range(-1, max((b.last for b in found), default=0) + 1)
-    return max((sum(b.bytes for b in found if b.first <= w <= b.last) - sum(saved.get(w, {}).values()) for w in whens), default=0)
+    return max(
+        (sum(b.bytes for b in found if b.first <= w <= b.last) - sum(saved.get(w, {}).values()) for w in whens),
+        default=0,
+    )

@@ -55,8 +55,14 @@ def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None) -> t
                 ahead = at + other.bytes + over.bytes - block.bytes
                 tries.add(aligned(ahead) if over.reverse else (at - over.bytes) // ALIGN * ALIGN)
             if under is not None:
-                tries.add((at + other.bytes - under.bytes - block.bytes) // ALIGN * ALIGN if under.reverse else aligned(at + under.bytes))
-        offset = next(t for t in sorted(tries) if t >= 0 and all(fits(block, t, other, at, pairs) for other, at in busy))
+                tries.add(
+                    (at + other.bytes - under.bytes - block.bytes) // ALIGN * ALIGN
+                    if under.reverse
+                    else aligned(at + under.bytes)
+                )
+        offset = next(
+            t for t in sorted(tries) if t >= 0 and all(fits(block, t, other, at, pairs) for other, at in busy)
+        )
         offsets[block] = offset
         size = max(size, offset + block.bytes)
         if limit is not None and size >= limit:
@@ -107,9 +113,7 @@ def place(program: Program, keep_input: bool = False) -> Placed:
     pairs = trails(program, {name: last for name, (_, last) in life.items()})
     offsets, size = solve(found, pairs)
     at = {block.name: offset for block, offset in offsets.items()}
-    segments = tuple(
-        replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments)
-    )
+    segments = tuple(replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments))
     sizes = {b.name: b.bytes for b in found}
     over: dict[str, list[str]] = {}
     for out, source in pairs:

@@ -36,9 +36,15 @@ def _reads(program: Program, call: Call, base: Buffer) -> tuple[int, int, bool] 
         if program.base(name).name != base.name:
             continue
         whole = seen.rows != base.rows
-        spans += [(0, base.rows - 1)] if whole else [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
+        spans += (
+            [(0, base.rows - 1)] if whole else [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
+        )
         out = program.by_name[call.step.output]
-        narrow = ITEM_BYTES[out.dtype] <= ITEM_BYTES[seen.dtype] and out.row_elements == seen.row_elements and out.rows == seen.rows
+        narrow = (
+            ITEM_BYTES[out.dtype] <= ITEM_BYTES[seen.dtype]
+            and out.row_elements == seen.row_elements
+            and out.rows == seen.rows
+        )
         alike = alike and index in call.step.inplace and narrow
     spans = [span for span in spans if span[0] <= span[1]]
     return (min(a for a, _ in spans), max(b for _, b in spans), alike) if spans else None
@@ -68,10 +74,14 @@ def _backward(order: list[Call], reads: list[tuple[int, int, bool] | None], out:
 def _segment(program: Program, index: int, segment: Segment, dying: dict[str, int]) -> dict[tuple[str, str], Trail]:
     order = [call for call in calls(program, segment) if isinstance(call, Call)]
     made = {call.step.output for call in order}
-    outs = [program.by_name[name] for name in sorted(made) if program.by_name[name].is_full and dying.get(name, -1) > index]
+    outs = [
+        program.by_name[name] for name in sorted(made) if program.by_name[name].is_full and dying.get(name, -1) > index
+    ]
     names = {program.base(n).name for call in order for n in call.step.inputs}
     found = {}
-    for source in (program.by_name[n] for n in sorted(names - made) if dying.get(n) == index and not program.by_name[n].tile):
+    for source in (
+        program.by_name[n] for n in sorted(names - made) if dying.get(n) == index and not program.by_name[n].tile
+    ):
         if segment.push and source.name == program.inputs[0].buffer:
             continue
         reads = [_reads(program, call, source) for call in order]

@@ -8,7 +8,6 @@ of as many vectors of O.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
@@ -91,10 +90,4 @@ def pointwise(unit: Unit, ctx: Lowering, x: Tensor, layer: Layer) -> Tensor:
     return ctx.emit(unit, "dense", [x], x.perm, rows, [Run(rows)], layer.attrs, {**layer.consts, "weight": matrix})
 
 
-def pixels(site: Site) -> int:
-    """Vectors of one output row."""
-    return prod(site.output.shape) // site.output.rows // int(site.const("weight").shape[0])
-
-
 OPS = (Dense(),)
-__all__ = ["OPS", "Dense", "dense_layer", "pixels", "pointwise"]

@@ -12,6 +12,7 @@ from edgec.ir.program import Array, default_rows
 from edgec.ops._layout import Shape, first_operand, operand, refuse_clamp, setting, spread
 from edgec.ops._rowcopy import RowCopy, row_copy
 from edgec.ops.base import Lowering, Tensor, Unit
+from edgec.ops.gather import lower_gather
 
 
 def picked(ctx: Lowering, name: str, op: str, x: Tensor, index: Mapping[int, Array]) -> Tensor:
@@ -71,19 +72,18 @@ class Split(RowCopy):
 
 
 class Gather(RowCopy):
-    """ONNX Gather along one axis with a constant index of any rank."""
+    """ONNX Gather along one axis with a constant index of any rank; other indices are the business of gather.py."""
 
     name = "gather"
     onnx = ("Gather",)
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)
-        x = ctx.stored(first_operand(unit))
         which = operand(unit, 1)
-        if which is None or which.const is None:
-            raise ctx.unsupported(
-                unit, "Gather with indices computed at run time; make the indices a constant of the model"
-            )
+        assert which is not None
+        if which.const is None:
+            return lower_gather(unit, ctx, first_operand(unit), which)
+        x = ctx.stored(first_operand(unit))
         axis = int(unit.attrs.get("axis", 0)) % len(x.shape)
         index = np.asarray(which.const).astype(np.int64).reshape(-1) % x.shape[axis]
         plain = (*x.shape[:axis], index.size, *x.shape[axis + 1 :])

@@ -42,7 +42,12 @@ def alternated(program: Program) -> Program:
     turned: list[Segment] = []
     for segment in program.segments:
         steps = [program.step_by_name[name] for name in segment.steps]
-        outside = [program.base(n) for step in steps for n in step.inputs if program.base(n).name not in {s.output for s in steps}]
+        outside = [
+            program.base(n)
+            for step in steps
+            for n in step.inputs
+            if program.base(n).name not in {s.output for s in steps}
+        ]
         main = max(outside, key=lambda b: b.bytes, default=None)
         before = turned[makers[main.name]].reverse if main is not None and main.name in makers else True
         able = all(step.group and program.by_name[step.output].rows % step.group == 0 for step in steps)

@@ -54,11 +54,18 @@ def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choic
     for j in range(count):
         peak[j + 1] = min((max(peak[c.i], c.bytes) for c in by_end.get(j, ())), default=NEVER)
     if peak[count] >= NEVER:
-        raise UnsupportedError("the input of this model cannot be taken by rows", "its first operators need the whole input: use --input tensor")
+        raise UnsupportedError(
+            "the input of this model cannot be taken by rows",
+            "its first operators need the whole input: use --input tensor",
+        )
     allowed = max(peak[count], limit or 0)
     best: list[tuple[int, int, Choice | None]] = [(0, 0, None)]
     for j in range(count):
-        options = [(best[c.i][0] + c.overhead, best[c.i][1] + c.bytes, c) for c in by_end.get(j, ()) if c.bytes <= allowed and best[c.i][0] < 1 << 60]
+        options = [
+            (best[c.i][0] + c.overhead, best[c.i][1] + c.bytes, c)
+            for c in by_end.get(j, ())
+            if c.bytes <= allowed and best[c.i][0] < 1 << 60
+        ]
         best.append(min(options, key=lambda o: (o[0], o[1]), default=(1 << 60, 0, None)))
     made: list[Choice] = []
     at = count
@@ -90,7 +97,8 @@ def with_rings(program: Program) -> Program:
             sizes.update(_rings(program, segment, inner))
     views = {b.view_of for b in program.buffers if b.view_of and buffers[b.view_of].rows != b.rows}
     changed = [
-        replace(b, stored=sizes[b.name]) if b.name in sizes and b.name not in views and sizes[b.name] < b.rows else b for b in program.buffers
+        replace(b, stored=sizes[b.name]) if b.name in sizes and b.name not in views and sizes[b.name] < b.rows else b
+        for b in program.buffers
     ]
     return program.with_(buffers=tuple(changed))
 
@@ -109,7 +117,11 @@ def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int
             if base in inner:
                 seen = program.by_name[source]
                 spans = [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
-                rows = range(program.by_name[base].rows) if seen.rows != program.by_name[base].rows else {r for a, b in spans for r in range(a, b + 1)}
+                rows = (
+                    range(program.by_name[base].rows)
+                    if seen.rows != program.by_name[base].rows
+                    else {r for a, b in spans for r in range(a, b + 1)}
+                )
                 for row in rows:
                     last_read[base][row] = when
         if call.step.output in inner:

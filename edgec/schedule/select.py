@@ -24,7 +24,9 @@ def rows_at_once(at: Site, chosen: Kernel, alone: bool) -> int:
 def choose(at: Site, chosen: Kernel, alone: bool) -> Step:
     """The step with that kernel and what follows from it."""
     scratch = chosen.scratch(at) if chosen.scratch is not None else 0
-    return replace(at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone), inplace=chosen.inplace, scratch=scratch)
+    return replace(
+        at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone), inplace=chosen.inplace, scratch=scratch
+    )
 
 
 def select(program: Program, features: frozenset[str], alone: bool = True) -> Program:

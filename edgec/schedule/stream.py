@@ -99,7 +99,9 @@ class Net:
         demand = np.array([max(reach.demand(y) for y in range(a, b)) for a, b in zip(starts, stops, strict=True)])
         spans = [[reach.rows(y) for y in range(a, b)] for a, b in zip(starts, stops, strict=True)]
         first = np.array([min((f for f, last in span if f <= last), default=NEVER) for span in spans])
-        first = np.minimum.accumulate(first[::-1])[::-1]  # a row is needed until the last call that reads it or an older one
+        first = np.minimum.accumulate(first[::-1])[
+            ::-1
+        ]  # a row is needed until the last call that reads it or an older one
         return Edge(np.maximum.accumulate(demand), first)
 
 
@@ -138,7 +140,9 @@ class Range:
         starts = np.arange(net.calls(i)) * (step.group or net.bases[name].rows)
         pull = np.full(starts.size, NEVER)
         for c in net.readers[name]:
-            puller = np.searchsorted(net.edges[(c, name)].demand, starts, side="right")  # first call that wants row `start`
+            puller = np.searchsorted(
+                net.edges[(c, name)].demand, starts, side="right"
+            )  # first call that wants row `start`
             pull = np.minimum(pull, np.append(self.at[c], NEVER)[np.minimum(puller, self.at[c].size)])
         pull = np.minimum.accumulate(pull[::-1])[::-1]
         used = pull < NEVER

@@ -90,7 +90,7 @@ class LayerByLayer:
                 layer.skipped = ""
             else:  # an intermediate of one ONNX operator: judged with the step that completes it
                 have[target] = made
-                layer.skipped = "stands for no ONNX value; judged with the step that reads it"
+                layer.skipped = "no ONNX value is its result alone; judged together with its neighbour"
 
     def _known(self, values: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Buffer]]:
         """Stored rows of every buffer that stands for an ONNX value, and which buffer said so."""

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from edgec.errors import LinkError
 from edgec.harness.link import Link
+from edgec.harness.protocol import Reply
 
 
 @contextmanager
-def device(answers: dict[bytes, bytes], boot: bytes = b"") -> Iterator[str]:
-    """A TCP device that gives fixed answers."""
+def device(answers: dict[bytes, bytes], boot: bytes = b"", delay: float = 0.0) -> Iterator[str]:
+    """A TCP device that gives fixed answers, the first of them after `delay` seconds."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         with server, server.accept()[0] as connection:
+            time.sleep(delay)
             connection.sendall(boot)
             pending = b""
             while data := connection.recv(4096):
                 *lines, pending = (pending + data).split(b"%")
                 for line in lines:
-                    connection.sendall(answers.get(line, b"e-[Unknown command: ?]\r\n") + b"m-ready\r\n")
+                    connection.sendall(answers.get(line, b"e-[Unknown command: " + line + b"]\r\n") + b"m-ready\r\n")
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -39,6 +43,17 @@ def test_synchronise_drops_leftovers() -> None:
         assert link.synchronise() == "x"
 
 
+def test_synchronise_with_a_slow_device_leaves_no_answer_behind() -> None:
+    with device({b"name": b"m-name-dut-[x]\r\n", b"n": b"m-n-1\r\n"}, delay=0.5) as url, Link(url) as link:
+        link.receive = partial(_impatient, link.receive)  # type: ignore[method-assign]
+        assert link.synchronise() == "x"
+        assert link.ask(b"n%").value("m-n-") == "1"
+
+
+def _impatient(receive: Callable[[float | None], Reply], timeout: float | None = None) -> Reply:
+    return receive(0.2 if timeout == 2.0 else timeout)
+
+
 def test_many_commands_keep_their_order() -> None:
     answers = {str(n).encode(): f"m-n-{n}\r\n".encode() for n in range(100)}
     with device(answers) as url, Link(url) as link:
@@ -50,7 +65,7 @@ def test_an_error_line_is_an_error_unless_asked_for() -> None:
     with device({}) as url, Link(url) as link:
         with pytest.raises(LinkError, match="refused 'x%'"):
             link.ask(b"x%")
-        assert link.ask(b"x%", check=False).error == "e-[Unknown command: ?]"
+        assert link.ask(b"x%", check=False).error == "e-[Unknown command: x]"
 
 
 def test_a_silent_device() -> None:

@@ -14,26 +14,20 @@ from edgec.ops._layout import channels_last, identity
 from edgec.ops.base import Tensor
 from tests.ops.stub import Case, lower
 
+X_QUANT, Y_QUANT = Quant(float(np.float32(0.05)), 3), Quant(float(np.float32(0.4)), -5)
+
 
 def quantized(values: Array, scales: Array, zero_points: Array | int = 0, axis: int = 0) -> Tensor:
     """A constant of stored integers."""
     scales = np.atleast_1d(np.asarray(scales, np.float32))
     zero = np.broadcast_to(np.asarray(zero_points), scales.shape).astype(values.dtype)
-    return Tensor(
-        "w",
-        values.shape,
-        str(values.dtype),
-        identity(values.ndim),
-        const=values,
-        scales=scales,
-        zero_points=zero,
-        axis=axis,
-    )
+    order, dtype = identity(values.ndim), str(values.dtype)
+    return Tensor("w", values.shape, dtype, order, const=values, scales=scales, zero_points=zero, axis=axis)
 
 
 @dataclass
 class Layer:
-    """One Conv, Gemm or MatMul.  shape: logical input; weight: logical stored integers; scales: of the weights; bias: int32 or None."""
+    """One Conv, Gemm or MatMul.  shape: logical input; weight, scales: as stored; bias: int32 or None."""
 
     op: str
     shape: tuple[int, ...]
@@ -41,8 +35,8 @@ class Layer:
     scales: Array
     bias: Array | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    x_quant: Quant = Quant(float(np.float32(0.05)), 3)
-    y_quant: Quant = Quant(float(np.float32(0.4)), -5)
+    x_quant: Quant = X_QUANT
+    y_quant: Quant = Y_QUANT
     zero_points: Array | int = 0
     axis: int = 0
     lo: float = -math.inf
@@ -116,7 +110,7 @@ def naive_conv(x: Array, weight: Array, bias: Array | None, attrs: Mapping[str, 
 
 
 def check(layer: Layer) -> Case:
-    """Page against the exact real result: round half up of it, except where the multiplier's 30 bits decide a near tie."""
+    """Page against the exact real result rounded half up; one step off where the multiplier's 30 bits decide a tie."""
     real = np.clip(layer.real(layer.x), layer.lo, layer.hi)
     scaled = real / np.float64(np.float32(layer.y_quant.scale))
     want = np.clip(np.floor(scaled + 0.5) + layer.y_quant.zero_point, -128, 127)

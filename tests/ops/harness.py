@@ -29,32 +29,50 @@ def references() -> dict[str, object]:
 def main_c(program: Program, source: object) -> str:
     """A main that reads all inputs from stdin, runs once, writes all outputs to stdout."""
     name = program.name
-    lines = [f'#include "{name}.h"', "#include <stdio.h>", "int main(void)", "{", f"    {name}_init(NULL);", "    for (;;) {"]
+    loop = "for (;;)" if program.inputs else "for (int once = 1; once; once = 0)"
+    lines = [
+        f'#include "{name}.h"',
+        "#include <stdio.h>",
+        "int main(void)",
+        "{",
+        f"    {name}_init(NULL);",
+        f"    {loop} {{",
+    ]
     if pushed_input(program):
         size = f"{name.upper()}_INPUT_ROW_BYTES"
         ctype = C_TYPES[program.by_name[program.inputs[0].buffer].dtype]
         lines.append(f"        {ctype} row[{size} / sizeof({ctype})];")
-        lines.append(f"        do {{ if (fread(row, 1, {size}, stdin) != {size}) return 0; }} while (!{name}_push_row(row));")
+        lines.append(
+            f"        do {{ if (fread(row, 1, {size}, stdin) != {size}) return 0; }} while (!{name}_push_row(row));"
+        )
     else:
         for function in source.input_functions:  # type: ignore[attr-defined]
-            lines.append(f"        if (fread({function}(), 1, {function.upper()}_BYTES, stdin) != {function.upper()}_BYTES) return 0;")
+            lines.append(
+                f"        if (fread({function}(), 1, {function.upper()}_BYTES, stdin) != {function.upper()}_BYTES) return 0;"
+            )
         lines.append(f"        {name}_run();")
     for function in source.output_functions:  # type: ignore[attr-defined]
         lines.append(f"        fwrite({function}(), 1, {function.upper()}_BYTES, stdout);")
     return "\n".join([*lines, "    }", "}", ""])
 
 
-def run_host(program: Program, samples: Sequence[Mapping[str, Array]], features: frozenset[str] = frozenset(), cc: str = "gcc") -> list[dict[str, Array]]:
+def run_host(
+    program: Program, samples: Sequence[Mapping[str, Array]], features: frozenset[str] = frozenset(), cc: str = "gcc"
+) -> list[dict[str, Array]]:
     """Compiles a placed program under ASan and UBSan and runs it on each sample (ONNX input name -> array)."""
     source = emit(program, features)
     with tempfile.TemporaryDirectory() as folder:
         for file, text in {**source.files, "main.c": main_c(program, source)}.items():
             (Path(folder) / file).write_text(text)
         files = [str(Path(folder) / f) for f in (*source.files, "main.c") if f.endswith(".c")]
-        built = subprocess.run([cc, *FLAGS, *files, "-o", f"{folder}/a.out", "-lm"], capture_output=True, text=True, check=False)
+        built = subprocess.run(
+            [cc, *FLAGS, *files, "-o", f"{folder}/a.out", "-lm"], capture_output=True, text=True, check=False
+        )
         assert built.returncode == 0, built.stderr[:4000]
         data = b"".join(
-            np.ascontiguousarray(sample[p.name]).astype(program.by_name[p.buffer].dtype, casting="equiv").tobytes() for sample in samples for p in program.inputs
+            np.ascontiguousarray(sample[p.name]).astype(program.by_name[p.buffer].dtype, casting="equiv").tobytes()
+            for sample in samples
+            for p in program.inputs
         )
         ran = subprocess.run([f"{folder}/a.out"], input=data, capture_output=True, check=False)
         assert ran.returncode == 0, ran.stderr.decode()[:4000]
@@ -71,7 +89,13 @@ def run_host(program: Program, samples: Sequence[Mapping[str, Array]], features:
     return results
 
 
-def run_program(program: Program, samples: Sequence[Mapping[str, Array]], features: frozenset[str] = frozenset(), *, planned: bool = False) -> list[dict[str, Array]]:
+def run_program(
+    program: Program,
+    samples: Sequence[Mapping[str, Array]],
+    features: frozenset[str] = frozenset(),
+    *,
+    planned: bool = False,
+) -> list[dict[str, Array]]:
     """Plans (unless planned), checks the text form, runs interpreter and host C, asserts equal results and returns them."""
     if not planned:
         program = plan(program, features).program
@@ -87,12 +111,23 @@ def run_program(program: Program, samples: Sequence[Mapping[str, Array]], featur
     return expected
 
 
-def single(op: str, in_buffers: Sequence[Buffer], out_buffer: Buffer, reach: Sequence[Reach], attrs: Mapping[str, object], consts: Mapping[str, Array]) -> Program:
+def single(
+    op: str,
+    in_buffers: Sequence[Buffer],
+    out_buffer: Buffer,
+    reach: Sequence[Reach],
+    attrs: Mapping[str, object],
+    consts: Mapping[str, Array],
+) -> Program:
     """A program of one step.  Buffers that the step reads twice are listed twice."""
-    step = Step("step0", op, tuple(b.name for b in in_buffers), out_buffer.name, tuple(reach), dict(attrs), dict(consts))  # type: ignore[arg-type]
+    step = Step(
+        "step0", op, tuple(b.name for b in in_buffers), out_buffer.name, tuple(reach), dict(attrs), dict(consts)
+    )  # type: ignore[arg-type]
     unique = {b.name: b for b in (*in_buffers, out_buffer)}
     ports = tuple(Port(name, name, unique[name].shape) for name in dict.fromkeys(b.name for b in in_buffers))
-    return Program("net", tuple(unique.values()), (step,), ports, (Port(out_buffer.name, out_buffer.name, out_buffer.shape),))
+    return Program(
+        "net", tuple(unique.values()), (step,), ports, (Port(out_buffer.name, out_buffer.name, out_buffer.shape),)
+    )
 
 
 def run_step(
