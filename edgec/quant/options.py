@@ -1,0 +1,66 @@
+"""What a caller may decide about a quantization, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgec.errors import UsageError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+METHODS = ("auto", "minmax", "percentile", "mse", "entropy")
+Progress = Callable[[str, int, int], None]  # stage, done, of how many
+
+
+@dataclass(frozen=True)
+class QuantOptions:
+    """Options of one quantization.  The same model, samples and options give the same bytes.
+
+    method: how ranges are chosen; auto measures every method and then tensor by tensor; percentile: share of values kept
+    inside; per_channel: weights with one scale for each output channel; symmetric: activations with zero point 0;
+    bias_correction, equalize: switch those off; keep_float: nodes to leave in float32; auto_keep: leave units in float32
+    until the loss is at most that (percentage points of changed top-1 for a classifier, else percent of output error);
+    low_rank: share of the MACs of a dense layer that its two factors may cost; effort: how many trial runs may be spent
+    on choosing ranges; trial_samples: samples each of those looks at.
+    """
+
+    method: str = "auto"
+    percentile: float = 99.99
+    per_channel: bool = True
+    symmetric: bool = False
+    bias_correction: bool = True
+    equalize: bool = True
+    keep_float: tuple[str, ...] = ()
+    auto_keep: float | None = None
+    low_rank: float | None = None
+    effort: int = 96
+    trial_samples: int = 96
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise UsageError(f"--method {self.method!r} is not a choice", f"use one of: {', '.join(METHODS)}")
+        if not 50.0 < self.percentile <= 100.0:
+            raise UsageError(f"a percentile of {self.percentile} is not in (50, 100]", "99.99 is a common choice")
+        if self.low_rank is not None and not 0.0 < self.low_rank < 1.0:
+            raise UsageError(
+                f"--low-rank {self.low_rank} is not between 0 and 1", "it is the share of MACs to keep, 0.6 for example"
+            )
+        if self.auto_keep is not None and self.auto_keep < 0:
+            raise UsageError(f"--auto-keep {self.auto_keep} is negative", "give the loss you accept, 0.5 for example")
+        if self.effort < 0 or self.trial_samples < 1:
+            raise UsageError("effort must not be negative, trial_samples at least 1", "leave them out for the defaults")
+
+
+@dataclass(frozen=True)
+class QuantResult:
+    """model: the QDQ model; report: plain values, what `edgec quantize --json` prints."""
+
+    model: ir.Model
+    report: dict[str, Any]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """The progress callback of those who want none."""

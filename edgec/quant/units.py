@@ -1,0 +1,183 @@
+"""The units that calibration observes: what lowering makes one integer step of.
+
+    unit                       nodes                                              value that is quantized
+    linear                     Conv/Gemm/MatMul with constant weights,            the last one's output
+                               constant Add, Relu/Clip behind
+    compute                    Add, Mul, Softmax, LayerNormalization, Gelu, ...   its output (after Relu/Clip behind arithmetic)
+    view                       Reshape, Transpose, Split, MaxPool, Pad, ...       its outputs, at the input's scale
+    concat                     Concat                                             its output, and inputs nobody else reads
+    scaled                     Mul/Div by a positive number                       its output, at a multiple of the input's scale
+    float                      anything else, or what the caller keeps            none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+
+import onnx_ir as ir
+
+from edgec.errors import UsageError
+from edgec.graph.view import const_array, input_at, is_const, scalar, shape, sole_user
+
+LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
+CLAMPED = LINEAR | {"Add", "Sub", "Mul", "Div"}
+VIEWS = frozenset(
+    "Reshape Transpose Flatten Squeeze Unsqueeze Identity Dropout Split Slice Gather Expand Tile Pad DepthToSpace "
+    "SpaceToDepth MaxPool GlobalMaxPool Resize ReduceMax ReduceMin".split()
+)
+COMPUTES = frozenset(
+    "Add Sub Mul Div Min Max PRelu Pow Sum Relu Clip LeakyRelu HardSigmoid HardSwish Sigmoid SiLU Swish Mish Softplus Softsign Elu Selu "
+    "Celu Tanh Erf Gelu Exp Log Sqrt Reciprocal Abs Neg AveragePool GlobalAveragePool ReduceMean ReduceSum Softmax "
+    "LayerNormalization RMSNormalization GroupNormalization InstanceNormalization ConvTranspose".split()
+)
+
+
+@dataclass(eq=False)
+class Unit:
+    """core: the operator; nodes: core and what it absorbs, in order; out: what the last of them makes; kind: see above."""
+
+    core: ir.Node
+    kind: str
+    nodes: list[ir.Node]
+    out: ir.Value
+    bias_add: ir.Node | None = None
+    factor: float = 1.0  # of a scaled unit: output = factor * input
+    activations: list[ir.Value] = field(default_factory=list)  # computed float operands of core
+
+    @property
+    def name(self) -> str:
+        return str(self.core.name)
+
+    @property
+    def outputs(self) -> list[ir.Value]:
+        """Float values that get a quantization."""
+        return [self.out] if len(self.core.outputs) == 1 else [v for v in self.core.outputs if is_float(v)]
+
+
+def is_float(value: ir.Value | None) -> bool:
+    """Whether a value is float32."""
+    return value is not None and value.dtype == ir.DataType.FLOAT
+
+
+def split_units(model: ir.Model, keep_float: tuple[str, ...] = ()) -> list[Unit]:
+    """The units of a normalised float model in graph order.  Raises UsageError for a name in keep_float that no node has."""
+    unknown = set(keep_float) - {str(node.name) for node in model.graph}
+    if unknown:
+        raise UsageError(
+            f"there is no node {', '.join(map(repr, sorted(unknown)))} in the model",
+            "`edgec quantize` without --keep-float lists the nodes in its report",
+        )
+    taken: set[ir.Node] = set()
+    units: list[Unit] = []
+    for node in model.graph:
+        if node not in taken:
+            unit = _grow(node)
+            if any(str(member.name) in keep_float for member in unit.nodes):
+                unit.kind = "float"
+            taken.update(unit.nodes)
+            units.append(unit)
+    return units
+
+
+def _grow(core: ir.Node) -> Unit:
+    activations = [v for v in core.inputs if is_float(v) and v is not None and not is_const(v)]
+    unit = Unit(core, _kind(core, activations), [core], core.outputs[0], activations=list(dict.fromkeys(activations)))
+    if core.domain or core.op_type not in CLAMPED or unit.kind in ("float", "scaled"):
+        return unit
+    if unit.kind == "linear" and (add := _bias_behind(unit)) is not None:
+        unit.bias_add = add
+        _absorb(unit, add)
+    while (user := sole_user(unit.out)) is not None and is_clamp(user) and user.inputs[0] is unit.out:
+        _absorb(unit, user)
+    return unit
+
+
+def _absorb(unit: Unit, node: ir.Node) -> None:
+    unit.nodes.append(node)
+    unit.out = node.outputs[0]
+
+
+def _kind(core: ir.Node, activations: list[ir.Value]) -> str:
+    op = core.op_type
+    if core.domain not in ("", "ai.onnx", "edgec") or not activations or not any(map(is_float, core.outputs)):
+        return "float"
+    if op == "Clip" and not is_clamp(core):
+        return "float"
+    if op in LINEAR:
+        weights = const_array(input_at(core, 1))
+        if weights is not None and (op == "Conv" or weights.ndim == 2) and core.inputs[0] is activations[0]:
+            return "linear"
+        return "compute" if op != "Conv" else "float"
+    if op == "Gather" and core.inputs[0] is not activations[0]:
+        return "float"
+    if op in VIEWS:
+        return "view"
+    if op == "Concat":
+        return "concat"
+    if op in ("Mul", "Div") and _factor(core) is not None and sole_clamp(core) is None:
+        return "scaled"
+    return "compute" if op in COMPUTES else "float"
+
+
+def _factor(core: ir.Node) -> float | None:
+    """The positive number that a Mul or Div multiplies by."""
+    a, b = core.inputs[0], core.inputs[1]
+    value = scalar(b) if is_const(b) else scalar(a) if core.op_type == "Mul" else None
+    if value is None or not value > 0 or prod(shape(core.outputs[0])) != max(prod(shape(v)) for v in (a, b) if v is not None):
+        return None
+    return 1.0 / value if core.op_type == "Div" else value
+
+
+def sole_clamp(node: ir.Node) -> ir.Node | None:
+    """The Relu or Clip that alone reads a node's output."""
+    user = sole_user(node.outputs[0])
+    return user if user is not None and is_clamp(user) else None
+
+
+def is_clamp(node: ir.Node) -> bool:
+    """Relu, or Clip with constant limits."""
+    if node.domain or node.op_type not in ("Relu", "Clip"):
+        return False
+    return all(limit is None or is_const(limit) for limit in node.inputs[1:])
+
+
+def _bias_behind(unit: Unit) -> ir.Node | None:
+    """An Add of a constant vector along the output channels that alone reads the core."""
+    user = sole_user(unit.out)
+    if user is None or user.op_type != "Add" or user.domain:
+        return None
+    other = bias_of(user, unit.out)
+    if not is_const(other):
+        return None
+    sizes, out = shape(other), shape(unit.out)
+    axis = channel_axis(unit.core)
+    padded = (1,) * (len(out) - len(sizes)) + sizes
+    fits = len(padded) == len(out) and prod(sizes) == padded[axis] and padded[axis] in (1, out[axis])
+    return user if fits else None
+
+
+def bias_of(add: ir.Node, other: ir.Value) -> ir.Value:
+    """The operand of an Add that is not `other`."""
+    found = add.inputs[1] if add.inputs[0] is other else add.inputs[0]
+    assert found is not None
+    return found
+
+
+def channel_axis(core: ir.Node) -> int:
+    """The axis of a linear core's output that holds its channels."""
+    return 1 if core.op_type == "Conv" else len(shape(core.outputs[0])) - 1
+
+
+def weight_axis(core: ir.Node) -> int:
+    """The axis of a linear core's weights that holds its output channels."""
+    return 0 if core.op_type == "Conv" or bool(core.attributes.get_int("transB", 0)) else 1
+
+
+def linear_units(units: list[Unit]) -> Iterator[Unit]:
+    """Those with weights."""
+    return (unit for unit in units if unit.kind == "linear")
+
+
+for_factor = _factor
