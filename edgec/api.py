@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 # Options of the contract that this version reads but cannot act on: the only value they may have.
-_UNBUILT = {"backend": "c", "input": "tensor", "tune": False, "calib": None}
+_UNBUILT = {"backend": "c", "tune": False, "calib": None}
 
 
 def compile(model: str | Path, out: str | Path | None = None, **options: Any) -> CompileResult:

@@ -53,14 +53,16 @@ def multipliers(real: Array, multiple: int = 1) -> Multipliers:
 def requantize(acc: Array, m: Array, shift: int, left: int, zero_point: int, lo: int, hi: int) -> Array:
     """int32 accumulators [..., channels] -> int8: clamp(z + floor((2*m*(acc << left) + 2^(31+n)) / 2^(32+n)), lo, hi).  Round half up, once."""
     wide = (np.asarray(acc, np.int64) << left) * (2 * np.asarray(m, np.int64)) + (1 << (31 + shift))
-    return np.clip(zero_point + (wide >> (32 + shift)), lo, hi).astype(np.int8)
+    made: Array = np.clip(zero_point + (wide >> (32 + shift)), lo, hi).astype(np.int8)
+    return made
 
 
 def quantize(real: Array, scale: float, zero_point: int, dtype: str = "int8") -> Array:
     """float32 -> int8 or uint8 as ONNX QuantizeLinear: round half even of real / scale in float32, then the zero point, then saturation."""
     info = np.iinfo(dtype)
     q = np.rint(np.asarray(real, np.float32) / np.float32(scale)) + np.float32(zero_point)
-    return np.clip(q, info.min, info.max).astype(dtype)
+    made: Array = np.clip(q, info.min, info.max).astype(dtype)
+    return made
 
 
 def dequantize(q: Array, scale: float, zero_point: int) -> Array:

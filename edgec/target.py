@@ -11,7 +11,7 @@ there is one, a QEMU machine.  `load_target` joins the two, so that the rest of 
 from __future__ import annotations
 
 import difflib
-import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,11 +20,6 @@ from typing import Any
 
 from edgec.errors import EdgecError, UsageError
 from edgec.paths import targets_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib
 
 __all__ = ["Memory", "Serial", "Target", "Timing", "list_targets", "load_target"]
 

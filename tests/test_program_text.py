@@ -75,7 +75,9 @@ def programs(draw: st.DrawFn) -> Program:
     port = Port(draw(ANY_TEXT), names[0], draw(st.lists(SIZE, max_size=4).map(tuple)))
     segments = (Segment(tuple(s.name for s in steps), 8, draw(st.integers(-1, 64))),) if steps else ()
     places = (Place(names[0], draw(st.integers(0, 99)), draw(st.sampled_from([(), (names[1],), tuple(names[:2])]))),)
-    return Program("net", buffers, tuple(steps), (port,), (port,), segments, places, 128, draw(st.sampled_from([0, 16])))
+    return Program(
+        "net", buffers, tuple(steps), (port,), (port,), segments, places, 128, draw(st.sampled_from([0, 16]))
+    )
 
 
 @given(programs())

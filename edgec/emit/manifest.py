@@ -9,6 +9,7 @@ import numpy as np
 
 from edgec.emit.c import Source
 from edgec.ir.program import Port, Program, site
+from edgec.ir.pull import pushed_input
 from edgec.ir.text import constants, print_program
 from edgec.memory.lifetime import uses
 from edgec.ops.registry import by_name
@@ -16,8 +17,10 @@ from edgec.ops.registry import by_name
 
 def _port(program: Program, port: Port, function: str) -> dict[str, Any]:
     buffer = program.by_name[port.buffer]
+    perm = buffer.origin.perm if buffer.origin is not None else ()
     return {
         "name": port.name,
+        "perm": list(perm) if perm != tuple(range(len(perm))) else None,
         "function": function,
         "dtype": buffer.dtype,
         "shape": list(port.shape),
@@ -67,6 +70,7 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         "header": next(name for name in source.files if name.endswith(".h")),
         "inputs": [_port(program, p, f) for p, f in zip(program.inputs, source.input_functions, strict=True)],
         "outputs": [_port(program, p, f) for p, f in zip(program.outputs, source.output_functions, strict=True)],
+        "input_rows": program.by_name[pushed_input(program)].rows if pushed_input(program) else 0,
         "arena_bytes": program.arena,
         "scratch_bytes": program.scratch,
         "macs": sum(s["macs"] for s in steps),

@@ -34,7 +34,8 @@ def write_map(elf: Path, package: Package, out: Path, harness: tuple[int, int]) 
     Raises BuildError when the ELF lacks the markers or a step's symbol.
     """
     symbols = {symbol.name: symbol for symbol in elf_symbols(elf) if symbol.code}
-    missing = [name for name in ("edgec_mark_start", "edgec_mark_stop", f"{package.name}_run") if name not in symbols]
+    entry = f"{package.name}_{'push_row' if package.input_rows else 'run'}"
+    missing = [name for name in ("edgec_mark_start", "edgec_mark_stop", entry) if name not in symbols]
     if missing:
         raise BuildError(
             f"the firmware has no function {', '.join(missing)}", hint="build it with `edgec build`, unstripped"
@@ -45,10 +46,10 @@ def write_map(elf: Path, package: Package, out: Path, harness: tuple[int, int]) 
     for index, step in enumerate(package.steps):
         # A step may have been cloned (kws_step_000.constprop.0): found by its prefix.
         lines += [_line(symbol, index) for name, symbol in symbols.items() if _is(name, step.symbol)]
-    drivers = (f"{package.name}_run", f"{package.name}_segment_")
+    drivers = tuple(f"{package.name}_{part}" for part in ("segment_", "until_", "restart"))
     steps = {step.symbol for step in package.steps}
     for name, symbol in symbols.items():
-        driver = _is(name, drivers[0]) or name.startswith(drivers[1])
+        driver = _is(name, entry) or name.startswith(drivers)
         if driver and name.split(".")[0] not in steps:
             lines.append(_line(symbol, layers))
     out.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -71,6 +71,11 @@ def _shaped(array: Array, entry: Mapping[str, Any]) -> Array:
             raise InputError(f"the array for input {entry['name']!r} holds no samples", "give at least one")
         samples: Array = array.reshape(len(array), *shape)
         return samples
+    perm = tuple(int(a) for a in entry.get("perm") or ())  # pushed by rows: the library takes the model's axes in this order
+    if perm:
+        model = tuple(shape[perm.index(a)] for a in range(len(perm)))
+        if array.ndim and array.shape[1:] in (model[1:] if model[:1] == (1,) else model, model) and len(array):
+            return np.ascontiguousarray(np.moveaxis(array.reshape(len(array), *model), [a + 1 for a in perm], range(1, len(perm) + 1)))
     expected = ", ".join(["samples", *map(str, wanted)])
     hint = "put the samples along the first axis"
     if array.shape in (wanted, shape):

@@ -9,13 +9,13 @@ few (ring), or one that lives in scratch only (tile).
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgec.ir.reach import Reach
@@ -208,7 +208,7 @@ class Site:
     def float(self, name: str) -> float:
         return float(self.step.attrs[name])  # type: ignore[arg-type]
 
-    def ints(self, name: str) -> tuple[int, ...]:
+    def ints(self, name: str) -> tuple[builtins.int, ...]:
         return tuple(int(v) for v in self.step.attrs[name])  # type: ignore[union-attr]
 
     def const(self, name: str) -> Array:

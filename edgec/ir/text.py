@@ -12,6 +12,7 @@ place y 0 over x
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -109,10 +110,10 @@ class _Words:
     def int(self) -> int:
         return int(self.word())
 
-    def ints(self) -> tuple[int, ...]:
+    def ints(self) -> tuple[builtins.int, ...]:
         return tuple(int(v) for v in self.word().split(",") if v)
 
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[builtins.int, ...]:
         word = self.word()
         return () if word == "scalar" else tuple(int(v) for v in word.split("x"))
 
@@ -242,4 +243,5 @@ def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
             ) from error
     if "name" not in head:
         raise ModelError("the program text has no line `program NAME`", "print the program again")
-    return Program(**head, **{k: tuple(v) for k, v in parts.items()})
+    fields: dict[str, Any] = {**head, **{k: tuple(v) for k, v in parts.items()}}
+    return Program(**fields)

@@ -16,7 +16,7 @@ Source: arithmetic note, "Constant channels".
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -64,6 +64,11 @@ def _padded(step: Step) -> bool:
     return bool((pads > 0).any() or (behind > 0).any())
 
 
+def _zero_point(step: Step) -> int:
+    """Zero point of the step's input."""
+    return int(cast(int, step.attrs["zx"]))
+
+
 def _requantized(step: Step, lo: Array, hi: Array) -> _Range:
     """Output bounds from accumulator bounds (requantization is monotone: multipliers are not negative)."""
     a = step.attrs
@@ -83,7 +88,7 @@ def _weights(step: Step) -> Array:
 
 def _linear(step: Step, x: _Range) -> _Range:
     """Bounds through a convolution or dense layer, exact for each weight's sign."""
-    zx = int(step.attrs["zx"])  # type: ignore[call-overload]
+    zx = _zero_point(step)
     lo, hi = x.lo - zx, x.hi - zx
     if _padded(step):
         lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
@@ -162,7 +167,7 @@ def _droppable(program: Program, ranges: dict[str, _Range]) -> dict[str, Array]:
         if step.op in LINEAR and _one_group(step, program):
             x = ranges[bases[0]]
             w = _weights(step)
-            zx = int(step.attrs["zx"])  # type: ignore[call-overload]
+            zx = _zero_point(step)
             free = x.constant & ((x.lo == zx) | (not _padded(step)))
             drop[bases[0]] &= free | ~w.any((0, 2))
         elif _tied(program, step):
@@ -203,7 +208,7 @@ def _sliced(program: Program, step: Step, drop: dict[str, Array], ranges: dict[s
         base = program.base(step.inputs[0]).name
         gone = drop[base]
         x, w = ranges[base], _weights(step)
-        zx = int(step.attrs["zx"])  # type: ignore[call-overload]
+        zx = _zero_point(step)
         known = gone & x.constant
         shift = (w[:, known].sum(0) * (x.lo[known] - zx)[:, None]).sum(0)
         consts["bias"] = (consts["bias"].astype(np.int64) + shift).astype(np.int32)

@@ -13,7 +13,7 @@ from edgec.ir.program import Array, Quant
 from edgec.ops.base import Tensor
 
 BIASED = frozenset({"Conv", "Gemm", "MatMul"})
-CLAMPED = frozenset({"Conv", "Gemm", "MatMul", "Add", "Sub", "Mul", "Div"})
+CLAMPED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul", "Div"})
 
 
 @dataclass

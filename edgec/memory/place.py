@@ -26,9 +26,9 @@ class Placed:
     lower_bound: int
 
 
-def aligned(value: int) -> int:
+def aligned(value: int, step: int = ALIGN) -> int:
     """The next multiple of the arena's alignment."""
-    return (value + ALIGN - 1) // ALIGN * ALIGN
+    return (value + step - 1) // step * step
 
 
 def fits(block: Block, at: int, other: Block, there: int, pairs: Trails) -> bool:
@@ -41,7 +41,7 @@ def fits(block: Block, at: int, other: Block, there: int, pairs: Trails) -> bool
     return under is not None and under.allows(there, other.bytes, at, block.bytes)
 
 
-def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None) -> tuple[dict[Block, int], int]:
+def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None, step: int = ALIGN) -> tuple[dict[Block, int], int]:
     """Each block in turn at the lowest offset that fits all placed ones.  Stops early (with `limit`) when it is no better than that."""
     offsets: dict[Block, int] = {}
     size = 0
@@ -49,16 +49,16 @@ def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None) -> t
         busy = [(other, at) for other, at in offsets.items() if other.meets(block)]
         tries = {0}
         for other, at in busy:
-            tries.add(aligned(at + other.bytes))
+            tries.add(aligned(at + other.bytes, step))
             over, under = pairs.get((block.name, other.name)), pairs.get((other.name, block.name))
             if over is not None:
                 ahead = at + other.bytes + over.bytes - block.bytes
-                tries.add(aligned(ahead) if over.reverse else (at - over.bytes) // ALIGN * ALIGN)
+                tries.add(aligned(ahead, step) if over.reverse else (at - over.bytes) // step * step)
             if under is not None:
                 tries.add(
-                    (at + other.bytes - under.bytes - block.bytes) // ALIGN * ALIGN
+                    (at + other.bytes - under.bytes - block.bytes) // step * step
                     if under.reverse
-                    else aligned(at + under.bytes)
+                    else aligned(at + under.bytes, step)
                 )
         offset = next(
             t for t in sorted(tries) if t >= 0 and all(fits(block, t, other, at, pairs) for other, at in busy)
@@ -86,21 +86,21 @@ def orders(found: list[Block], pairs: Trails) -> Iterator[list[Block]]:
                 rank.setdefault(block, (position, not (block.name in outs and block.first == when), -block.bytes))
     peak = sorted(found, key=lambda b: (rank[b], b.name))
     yield peak
-    dice = random.Random(1)  # noqa: S311
+    dice = random.Random(1)
     for _ in range(SHUFFLES):
         keys = {b: (rank[b][0] + dice.choice((0, 0, 1, 2, 5)), dice.random()) for b in peak}
         yield sorted(peak, key=lambda b: keys[b])
 
 
-def solve(found: list[Block], pairs: Trails) -> tuple[dict[Block, int], int]:
+def solve(found: list[Block], pairs: Trails, step: int = ALIGN) -> tuple[dict[Block, int], int]:
     """The smallest arena that any of the orders gives."""
     bound = lower_bound(found, pairs)
     best: tuple[dict[Block, int], int] | None = None
     for order in orders(found, pairs):
-        offsets, size = greedy(order, pairs, best[1] if best else None)
+        offsets, size = greedy(order, pairs, best[1] if best else None, step)
         if best is None or (size < best[1] and len(offsets) == len(found)):
             best = offsets, size
-        if best[1] <= aligned(bound):
+        if best[1] <= aligned(bound, step):
             break
     assert best is not None
     return best
@@ -111,7 +111,8 @@ def place(program: Program, keep_input: bool = False) -> Placed:
     found = blocks(program, keep_input)
     life = uses(program, keep_input)
     pairs = trails(program, {name: last for name, (_, last) in life.items()})
-    offsets, size = solve(found, pairs)
+    step = 8 if any(b.dtype == "int64" for b in program.buffers) else ALIGN  # C wants 64-bit integers on their boundary
+    offsets, size = solve(found, pairs, step)
     at = {block.name: offset for block, offset in offsets.items()}
     segments = tuple(replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments))
     sizes = {b.name: b.bytes for b in found}
@@ -120,5 +121,5 @@ def place(program: Program, keep_input: bool = False) -> Placed:
         if at[out] < at[source] + sizes[source] and at[source] < at[out] + sizes[out]:
             over.setdefault(out, []).append(source)
     places = tuple(Place(b.name, at[b.name], tuple(over.get(b.name, ()))) for b in program.buffers if b.name in at)
-    made = program.with_(places=places, segments=segments, arena=max(aligned(size), ALIGN), scratch=0)
+    made = program.with_(places=places, segments=segments, arena=max(aligned(size, step), step), scratch=0)
     return Placed(made, lower_bound(found, pairs))

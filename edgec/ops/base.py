@@ -79,18 +79,30 @@ class Unit(Protocol):
     output of the node (operators with several).
     """
 
-    node_name: str
-    op_type: str
-    attrs: Mapping[str, Any]
-    inputs: Sequence[Tensor | None]
-    bias: Tensor | None
-    lo: float
-    hi: float
-    out_name: str
-    out_shape: tuple[int, ...]
-    quant: Quant | None
-    out_dtype: str
-    outputs: Sequence[tuple[str, tuple[int, ...]]]
+    @property
+    def node_name(self) -> str: ...
+    @property
+    def op_type(self) -> str: ...
+    @property
+    def attrs(self) -> Mapping[str, Any]: ...
+    @property
+    def inputs(self) -> Sequence[Tensor | None]: ...
+    @property
+    def bias(self) -> Tensor | None: ...
+    @property
+    def lo(self) -> float: ...
+    @property
+    def hi(self) -> float: ...
+    @property
+    def out_name(self) -> str: ...
+    @property
+    def out_shape(self) -> tuple[int, ...]: ...
+    @property
+    def quant(self) -> Quant | None: ...
+    @property
+    def out_dtype(self) -> str: ...
+    @property
+    def outputs(self) -> Sequence[tuple[str, tuple[int, ...]]]: ...
 
 
 class Lowering(Protocol):

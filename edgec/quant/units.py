@@ -30,7 +30,7 @@ VIEWS = frozenset(
 COMPUTES = frozenset(
     "Add Sub Mul Div Min Max PRelu Pow Sum Relu Clip LeakyRelu HardSigmoid HardSwish Sigmoid SiLU Swish Mish Softplus Softsign Elu Selu "
     "Celu Tanh Erf Gelu Exp Log Sqrt Reciprocal Abs Neg AveragePool GlobalAveragePool ReduceMean ReduceSum Softmax "
-    "LayerNormalization RMSNormalization GroupNormalization InstanceNormalization ConvTranspose".split()
+    "LayerNormalization RMSNormalization GroupNormalization InstanceNormalization".split()
 )
 
 
@@ -178,6 +178,3 @@ def weight_axis(core: ir.Node) -> int:
 def linear_units(units: list[Unit]) -> Iterator[Unit]:
     """Those with weights."""
     return (unit for unit in units if unit.kind == "linear")
-
-
-for_factor = _factor

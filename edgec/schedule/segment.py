@@ -70,10 +70,10 @@ def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choic
     made: list[Choice] = []
     at = count
     while at:
-        choice = best[at][2]
-        assert choice is not None
-        made.append(choice)
-        at = choice.i
+        picked = best[at][2]
+        assert picked is not None
+        made.append(picked)
+        at = picked.i
     return made[::-1]
 
 

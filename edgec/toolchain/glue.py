@@ -89,7 +89,10 @@ def _model(package: Package, trace: bool, raw: bool) -> dict[str, Any]:
         "build_hash": package.build_hash(),
         "inputs": inputs,
         "outputs": outputs,
-        "tensors": inputs + outputs,
+        "tensors": outputs if package.input_rows else inputs + outputs,
+        "pushed": inputs[0] if package.input_rows else None,
+        "row_bytes": package.inputs[0].bytes // package.input_rows if package.input_rows else 0,
+        "row_count": package.input_rows,
         "output_bytes": package.output_bytes,
     }
 
@@ -100,6 +103,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     return {
         "label": "".join(c if c.isalnum() or c in "_.:/-" else "_" for c in tensor.name),
         "function": tensor.function,
+        "ctype": "float" if tensor.dtype == "float32" else f"{tensor.dtype}_t",
         "dtype_enum": f"EDGEC_{tensor.dtype.upper()}",
         "elements": tensor.elements,
         "bytes": tensor.bytes,

@@ -70,6 +70,11 @@ class Package:
         """Bytes of all outputs, one after another."""
         return sum(tensor.bytes for tensor in self.outputs)
 
+    @property
+    def input_rows(self) -> int:
+        """Rows in which the one input is pushed (`<name>_push_row`); 0 where it is given at once."""
+        return int(self.manifest.get("input_rows", 0))
+
     def build_hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 over the sources."""
         digest = hashlib.sha256()

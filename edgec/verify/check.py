@@ -118,7 +118,9 @@ def _add_layers(
     for step, raw in zip(meaning.program.steps, traced, strict=True):
         buffer = meaning.program.by_name[step.output]
         got = np.frombuffer(raw, buffer.dtype)
-        want = np.zeros((buffer.rows, buffer.row_elements), buffer.dtype)  # a row of a ring that nobody reads is never made
+        want = np.zeros(
+            (buffer.rows, buffer.row_elements), buffer.dtype
+        )  # a row of a ring that nobody reads is never made
         for row, made in meant[step.name]:
             want[row : row + len(made)] = made
         want = want.reshape(-1)
@@ -147,7 +149,9 @@ def _name_first(document: dict[str, Any], step: Step, got: Array, want: Array, r
     }  # fmt: skip
 
 
-def _judged(folder: Path, meaning: Interpreter, samples: Samples, got: list[dict[str, Array]], given: bool) -> dict[str, Any]:
+def _judged(
+    folder: Path, meaning: Interpreter, samples: Samples, got: list[dict[str, Array]], given: bool
+) -> dict[str, Any]:
     """What onnxruntime says, over all samples."""
     judge = Judge(folder, meaning.program)
     by_layer = LayerByLayer(meaning.program, meaning.references, judge)

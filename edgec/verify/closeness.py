@@ -22,7 +22,20 @@ TIE = 1e-4  # distance from half-way that still counts as a tie, in units of the
 RELATIVE = 1e-4  # float32: largest difference over the largest magnitude
 ENERGY = 0.01  # regression: relative difference of the mean squared error
 LINEAR = frozenset(
-    ("conv2d", "depthwise", "dense", "matmul", "add", "sub", "mul", "maxpool", "avgpool", "reduce_mean", "global_avgpool", "global_maxpool")
+    (
+        "conv2d",
+        "depthwise",
+        "dense",
+        "matmul",
+        "add",
+        "sub",
+        "mul",
+        "maxpool",
+        "avgpool",
+        "reduce_mean",
+        "global_avgpool",
+        "global_maxpool",
+    )
 )
 
 
@@ -177,7 +190,9 @@ class EndToEnd:
             got, want = outputs[port.name].reshape(port.shape), self.judge.expected(port, values)
             row["samples"] += 1
             row["bytes"] += got.nbytes
-            row["identical_bytes"] += int(np.count_nonzero(got.view(np.uint8) == np.ascontiguousarray(want).view(np.uint8)))
+            row["identical_bytes"] += int(
+                np.count_nonzero(got.view(np.uint8) == np.ascontiguousarray(want).view(np.uint8))
+            )
             if row["judged_by"] == "float":
                 off = relative(got, want)
                 agree = off <= RELATIVE
@@ -192,7 +207,11 @@ class EndToEnd:
         """The real values of the input that an output reconstructs."""
         for other in self.program.inputs:
             if other.shape == port.shape:
-                return to_onnx(sample[other.name], self.program.by_name[other.buffer], "float32").astype(np.float64).reshape(port.shape)
+                return (
+                    to_onnx(sample[other.name], self.program.by_name[other.buffer], "float32")
+                    .astype(np.float64)
+                    .reshape(port.shape)
+                )
         return None
 
     @property

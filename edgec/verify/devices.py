@@ -72,7 +72,9 @@ class Emulator:
     def trace(self, samples: Samples, index: int) -> list[bytes]:
         from edgec.emulate.run import dump_layers
 
-        return dump_layers(self.folder, self.target, {name: array[index : index + 1] for name, array in samples.items()})
+        return dump_layers(
+            self.folder, self.target, {name: array[index : index + 1] for name, array in samples.items()}
+        )
 
 
 class Remote:

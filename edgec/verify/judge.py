@@ -1,9 +1,9 @@
 """onnxruntime as the judge: the lowered ONNX model run without graph optimisation, with every value that a buffer stands for.
 
-    ONNX value                 stored in a buffer as
-    int8                       the same integers
-    uint8                      int8, 128 less (the borders keep uint8)
-    float32                    float32, or quantized where the library's borders are quantized (--io quantized)
+ONNX value                 stored in a buffer as
+int8                       the same integers
+uint8                      int8, 128 less (the borders keep uint8)
+float32                    float32, or quantized where the library's borders are quantized (--io quantized)
 """
 
 from __future__ import annotations
@@ -96,7 +96,11 @@ class Judge:
         found = {}
         for port in self.program.inputs:
             array = to_onnx(sample[port.name], self.program.by_name[port.buffer], self.types[port.name])
-            found[port.name] = np.ascontiguousarray(array.reshape(port.shape))
+            origin = self.program.by_name[port.buffer].origin
+            array = array.reshape(port.shape)
+            if origin is not None and origin.perm:  # pushed by rows: pixels together, where the model has planes
+                array = array.transpose(np.argsort(origin.perm))
+            found[port.name] = np.ascontiguousarray(array)
         return found
 
     def values(self, sample: Mapping[str, Array]) -> dict[str, Array]:
@@ -131,7 +135,8 @@ def _packages() -> tuple[Any, Any]:
         import onnxruntime
     except ImportError as error:
         raise ToolMissingError(
-            f"{error.name} is not installed, and it is the judge of closeness", "pip install onnxruntime   (or: pip install edgec[ort])"
+            f"{error.name} is not installed, and it is the judge of closeness",
+            "pip install onnxruntime   (or: pip install edgec[ort])",
         ) from error
     return onnx, onnxruntime
 

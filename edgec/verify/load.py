@@ -33,8 +33,13 @@ class Loaded:
         self.inputs: tuple[Tensor, ...] = package.inputs
         self.outputs: tuple[Tensor, ...] = package.outputs
         self._library = _open(build_shared(folder, trace=trace))
-        self._getters = {t.function: self._function(t.function, ctypes.c_void_p) for t in (*self.inputs, *self.outputs)}
-        self._run = self._function(f"{self.name}_run", None)
+        self._rows = package.input_rows
+        given = () if self._rows else self.inputs
+        self._getters = {t.function: self._function(t.function, ctypes.c_void_p) for t in (*given, *self.outputs)}
+        if self._rows:
+            self._push = self._function(f"{self.name}_push_row", ctypes.c_int)
+        else:
+            self._run = self._function(f"{self.name}_run", None)
         self._function(f"{self.name}_init", None)(None)
 
     def _function(self, name: str, result: Any) -> Any:
@@ -46,15 +51,25 @@ class Loaded:
         """One inference."""
         for tensor, array in zip(self.inputs, self._bind(arrays, named), strict=True):
             data = _fitting(array, tensor)
-            ctypes.memmove(self._getters[tensor.function](), data.ctypes.data, data.nbytes)
-        self._run()
+            if self._rows:
+                for row in data.reshape(self._rows, -1):
+                    self._push(ctypes.c_void_p(row.ctypes.data))
+            else:
+                ctypes.memmove(self._getters[tensor.function](), data.ctypes.data, data.nbytes)
+        if not self._rows:
+            self._run()
         return [self._read(tensor) for tensor in self.outputs]
 
     def _bind(self, arrays: tuple[Array, ...], named: dict[str, Array]) -> list[Array]:
         """One array for each input, in order."""
         names = [tensor.name for tensor in self.inputs]
         given = dict(zip(names, arrays, strict=False))
-        if len(arrays) > len(names) or set(named) - set(names) or set(given) & set(named) or len(given) + len(named) != len(names):
+        if (
+            len(arrays) > len(names)
+            or set(named) - set(names)
+            or set(given) & set(named)
+            or len(given) + len(named) != len(names)
+        ):
             got = [f"{len(arrays)} by order"] * bool(arrays) + [repr(name) for name in named]
             raise InputError(
                 f"model {self.name!r} takes {len(names)} input(s), {', '.join(map(repr, names))}; given: {', '.join(got) or 'nothing'}",

@@ -13,7 +13,10 @@ RANDOM = 3
 def default_samples(program: Program) -> dict[str, Array]:
     """For each input an array [samples, *shape]: one quiet, one ramp, one with the extremes, then random ones."""
     rng = np.random.default_rng(SEED)
-    return {port.name: _samples(program, program.by_name[port.buffer], rng).reshape(-1, *port.shape) for port in program.inputs}
+    return {
+        port.name: _samples(program, program.by_name[port.buffer], rng).reshape(-1, *port.shape)
+        for port in program.inputs
+    }
 
 
 def _samples(program: Program, buffer: Buffer, rng: np.random.Generator) -> Array:

@@ -56,7 +56,9 @@ class Graph:
         return stored, Value(self.node("DequantizeLinear", [stored, s, z]), shape, scale)
 
     def some(self, real: str, shape: tuple[int, ...], scale: float) -> Value:
-        return self.quantize(real, shape, scale * float(self.rng.uniform(0.6, 1.6)), int(self.rng.integers(-100, 100)))[1]
+        return self.quantize(real, shape, scale * float(self.rng.uniform(0.6, 1.6)), int(self.rng.integers(-100, 100)))[
+            1
+        ]
 
     def weights(self, shape: tuple[int, ...], axis: int, fan: int, x: Value) -> tuple[str, str]:
         """DQ(int8 weights), per channel or per tensor, and DQ(int32 bias)."""
@@ -64,12 +66,16 @@ class Graph:
         per_channel = bool(self.rng.integers(0, 2))
         scales = (self.rng.uniform(0.4, 1.6, channels if per_channel else 1) / (74 * np.sqrt(fan))).astype(np.float32)
         q = self.rng.integers(-127, 128, shape).astype(np.int8)
+        if self.rng.random() < 0.3:
+            q *= (self.rng.random(shape[:2] + (1,) * (len(shape) - 2)) < 0.6).astype(np.int8)
         zeros = np.zeros(scales.size if per_channel else 1, np.int8)
         along = {"axis": axis} if per_channel else {}
         args = [scales, zeros] if per_channel else [scales[0], zeros[0]]
         w = self.node("DequantizeLinear", [self.constant(q, "w"), *(self.constant(a) for a in args)], **along)
         b_scale = (np.float32(x.scale) * np.broadcast_to(scales, (channels,))).astype(np.float32)
         b = self.rng.integers(-3000, 3000, channels).astype(np.int32)
+        if self.rng.random() < 0.3:  # channels that saturate whatever comes in, and channels that read nothing
+            b[self.rng.random(channels) < 0.4] = 2**20 * (1 - 2 * int(self.rng.integers(0, 2)))
         bias = [self.constant(b, "b"), self.constant(b_scale), self.constant(np.zeros(channels, np.int32))]
         return w, self.node("DequantizeLinear", bias, axis=0)
 
@@ -95,7 +101,13 @@ def conv(g: Graph, x: Value, draw: st.DrawFn) -> Value:
     channels = groups * draw(st.integers(1, 3))
     w, b = g.weights((channels, c // groups, *kernel), 0, c // groups * int(np.prod(kernel)), x)
     real = g.node(
-        "Conv", [x.name, w, b], kernel_shape=kernel, strides=stride, dilations=dilation, pads=before + after, group=groups
+        "Conv",
+        [x.name, w, b],
+        kernel_shape=kernel,
+        strides=stride,
+        dilations=dilation,
+        pads=before + after,
+        group=groups,
     )
     sides = zip(space, before, after, extents, stride, strict=True)
     out = tuple((size + p + q - e) // s + 1 for size, p, q, e, s in sides)
@@ -126,7 +138,12 @@ def residual(g: Graph, x: Value, draw: st.DrawFn, others: list[Value]) -> Value:
 
 def concat(g: Graph, x: Value, draw: st.DrawFn, others: list[Value]) -> Value:
     axis = draw(st.integers(1, len(x.shape) - 1))
-    fits = [v for v in others if len(v.shape) == len(x.shape) and all(a == b or i == axis for i, (a, b) in enumerate(zip(v.shape, x.shape, strict=True)))]
+    fits = [
+        v
+        for v in others
+        if len(v.shape) == len(x.shape)
+        and all(a == b or i == axis for i, (a, b) in enumerate(zip(v.shape, x.shape, strict=True)))
+    ]
     parts = [x, draw(st.sampled_from(fits or [x]))]
     shape = tuple(sum(p.shape[i] for p in parts) if i == axis else n for i, n in enumerate(x.shape))
     return g.some(g.node("Concat", [p.name for p in parts], axis=axis), shape, max(p.scale for p in parts))
@@ -184,7 +201,11 @@ def models(draw: st.DrawFn, longest: int = 5) -> onnx.ModelProto:
     """A QDQ model with one input and one or two outputs, stored (8-bit) or real."""
     g = Graph(np.random.default_rng(draw(st.integers(0, 2**20))), draw(st.sampled_from([False, False, True])))
     space = draw(st.sampled_from([1, 2, 2, 2]))
-    shape = (draw(st.sampled_from([1, 1, 1, 2])), draw(st.integers(1, 6)), *(draw(st.integers(1, 9)) for _ in range(space)))
+    shape = (
+        draw(st.sampled_from([1, 1, 1, 2])),
+        draw(st.integers(1, 6)),
+        *(draw(st.integers(1, 9)) for _ in range(space)),
+    )
     stored_input = draw(st.booleans())
     kind = TensorProto.UINT8 if g.unsigned else TensorProto.INT8
     s, z = g.constant(np.float32(0.04)), g.zero(int(g.rng.integers(-100, 100)))
@@ -192,7 +213,9 @@ def models(draw: st.DrawFn, longest: int = 5) -> onnx.ModelProto:
     x = Value(g.node("DequantizeLinear", [source, s, z]), shape, 0.04)
     values = [x]
     for _ in range(draw(st.integers(1, longest))):
-        step = draw(st.sampled_from(["conv", "conv", "conv", "pool", "residual", "residual", "concat", "unary", "moved"]))
+        step = draw(
+            st.sampled_from(["conv", "conv", "conv", "pool", "residual", "residual", "concat", "unary", "moved"])
+        )
         match step:
             case "conv":
                 x = conv(g, x, draw)

@@ -25,7 +25,15 @@ class Builder:
         self.buffers = [Buffer("x", "int8", shape, shape[0] * shape[1])]
         self.steps: list[Step] = []
 
-    def add(self, op: str, sources: list[Buffer], shape: tuple[int, ...], reach: object, attrs: dict[str, Attr], **consts: Array) -> Buffer:
+    def add(
+        self,
+        op: str,
+        sources: list[Buffer],
+        shape: tuple[int, ...],
+        reach: object,
+        attrs: dict[str, Attr],
+        **consts: Array,
+    ) -> Buffer:
         made = Buffer(f"t{len(self.steps)}", "int8", shape, shape[0] * shape[1])
         names = tuple(b.name for b in sources)
         self.steps.append(Step(f"{op}_{len(self.steps)}", op, names, made.name, reach, attrs, consts))  # type: ignore[arg-type]
@@ -53,12 +61,31 @@ class Builder:
         numbers: dict[str, Attr] = {"ma": ma, "mb": mb, "k": k, "za": 3, "zb": -5, "zy": 1, "lo": -128, "hi": 127}
         return self.add("add", [a, b], a.shape, (Run(a.rows), Run(b.rows)), {"kind": "add", "mode": "same", **numbers})
 
-    def windowed(self, op: str, x: Buffer, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], channels: int) -> Buffer:
+    def windowed(
+        self,
+        op: str,
+        x: Buffer,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        channels: int,
+    ) -> Buffer:
         """conv2d, depthwise or maxpool with `same`-like padding, unevenly split."""
         n, h, w, c = x.shape
         pad = tuple((k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True))
-        out = tuple(max((size + p + p // 2 - (k - 1) * d - 1) // s + 1, 1) for size, p, k, d, s in zip((h, w), pad, kernel, dilation, stride, strict=True))
-        attrs: dict[str, Attr] = {"kernel": kernel, "stride": stride, "dilation": dilation, "pad": pad, "size": (h, w), "out": out, "channels": c}
+        out = tuple(
+            max((size + p + p // 2 - (k - 1) * d - 1) // s + 1, 1)
+            for size, p, k, d, s in zip((h, w), pad, kernel, dilation, stride, strict=True)
+        )
+        attrs: dict[str, Attr] = {
+            "kernel": kernel,
+            "stride": stride,
+            "dilation": dilation,
+            "pad": pad,
+            "size": (h, w),
+            "out": out,
+            "channels": c,
+        }
         reach = (Window(h, out[0], kernel[0], stride[0], dilation[0], pad[0]),)
         if op == "maxpool":
             return self.add(op, [x], (n, *out, c), reach, attrs)

@@ -83,9 +83,7 @@ def test_a_wrong_plan_is_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_plan_gives_a_wrong_answer(
-    kind: str, samples: list[dict[str, Array]], expected: list[Array]
-) -> None:
+def test_a_wrong_plan_gives_a_wrong_answer(kind: str, samples: list[dict[str, Array]], expected: list[Array]) -> None:
     """Without the check the one-arena interpreter shows it all the same."""
     got = Interpreter(with_kernels(block(changes=WRONG[kind])), references()).run(samples[0])["y"]
     assert np.count_nonzero(got != expected[0]) > 0

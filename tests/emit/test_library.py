@@ -52,7 +52,9 @@ def test_header_from_cxx(tmp_path: Path) -> None:
     for file in files:
         run(["gcc", *STRICT, "-c", file, "-o", f"{file}.o"])
     main = tmp_path / "main.cc"
-    main.write_text('#include "block.h"\nint main() { block_init(nullptr); block_input()[0] = 1; block_run(); return block_output()[0] * 0; }\n')
+    main.write_text(
+        '#include "block.h"\nint main() { block_init(nullptr); block_input()[0] = 1; block_run(); return block_output()[0] * 0; }\n'
+    )
     run(["g++", "-Wall", "-Wextra", "-Werror", str(main), *(f"{f}.o" for f in files), "-o", str(tmp_path / "a.out")])
     run([str(tmp_path / "a.out")])
 

@@ -73,10 +73,24 @@ def programs(draw: st.DrawFn, longest: int = 7) -> Program:
 
 
 def _step(
-    index: int, op: str, inputs: list[Buffer], output: Buffer, reach: tuple[Reach, ...], group: int, inplace: tuple[int, ...], scratch: int
+    index: int,
+    op: str,
+    inputs: list[Buffer],
+    output: Buffer,
+    reach: tuple[Reach, ...],
+    group: int,
+    inplace: tuple[int, ...],
+    scratch: int,
 ) -> Step:
     return Step(
-        f"s{index}", op, tuple(b.name for b in inputs), output.name, reach, group=group, inplace=inplace, scratch=scratch
+        f"s{index}",
+        op,
+        tuple(b.name for b in inputs),
+        output.name,
+        reach,
+        group=group,
+        inplace=inplace,
+        scratch=scratch,
     )
 
 

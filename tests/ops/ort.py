@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgec.ir.program import Array, Quant
 
-TYPES = {"float32": TensorProto.FLOAT, "int8": TensorProto.INT8, "int64": TensorProto.INT64, "int32": TensorProto.INT32}
+TYPES = {"float32": TensorProto.FLOAT, "int8": TensorProto.INT8, "int64": TensorProto.INT64, "int32": TensorProto.INT32, "bool": TensorProto.BOOL}
 
 
 def run(
@@ -23,6 +23,7 @@ def run(
     quants: Sequence[Quant | None] = (),
     out_quant: Quant | None = None,
     opset: int = 19,
+    out_types: Sequence[str] = (),
 ) -> list[Array]:
     """values[i]: activation (int8 if quants[i] is set), None for constants and absent ones; constants: by index."""
     nodes, inits, names, ports, feed = [], [], [], [], {}
@@ -52,7 +53,8 @@ def run(
         nodes += [helper.make_node("QuantizeLinear", [m, *scale(f"{m}_q", out_quant)], [f"{m}_int"]) for m in made]
         made = [f"{m}_int" for m in made]
     kind = TYPES["int8"] if out_quant else TYPES[str(feed["x0"].dtype)] if not quants else TYPES["float32"]
-    ends = [helper.make_tensor_value_info(m, kind, None) for m in made]
+    types = [TYPES[t] for t in out_types] or [kind] * len(made)
+    ends = [helper.make_tensor_value_info(m, t, None) for m, t in zip(made, types, strict=True)]
     graph = helper.make_graph(nodes, "g", ports, ends, inits)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     options = onnxruntime.SessionOptions()

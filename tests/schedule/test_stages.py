@@ -13,10 +13,10 @@ from edgec.errors import UnsupportedError
 from edgec.ir.program import Buffer, Port, Program, Segment, Step, default_rows, scratch_layout, site
 from edgec.ir.pull import all_calls
 from edgec.ir.reach import All, Run
-from edgec.schedule.order import order
 from edgec.kernels.registry import all_kernels, candidates
 from edgec.memory.check import check
 from edgec.memory.place import place
+from edgec.schedule.order import order
 from edgec.schedule.plan import alternated, plan
 from edgec.schedule.segment import choices, cut, layer_by_layer, with_rings, with_scratch
 from edgec.schedule.select import choose, select

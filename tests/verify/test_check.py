@@ -45,7 +45,11 @@ def test_every_layer(package: Path) -> None:
 @pytest.mark.parametrize("layers", [False, True])
 def test_the_first_layer_that_differs_is_named(package: Path, layers: bool) -> None:
     weights = (package / "block_weights.c").read_text()
-    constant = next(line.split()[3].split("[")[0] for line in weights.splitlines() if "int8_t block_w002" in line and "EDGEC" in line)
+    constant = next(
+        line.split()[3].split("[")[0]
+        for line in weights.splitlines()
+        if "int8_t block_w002" in line and "EDGEC" in line
+    )
     damage(package, constant)
     document = verify(package, layers=layers, with_onnxruntime=False)
     assert not document["ok"]

@@ -1,0 +1,86 @@
+"""Choosing ranges by measured error: first one method for all values, then, value by value, whatever lowers the output error.
+
+The number of trials is bounded by `effort`, so the time is too; the order is that of the graph, so the result does not
+depend on the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgec.quant.assign import Plan
+from edgec.quant.judge import Judge
+from edgec.quant.observe import Seen
+from edgec.quant.options import Progress, silent
+from edgec.quant.ranges import Params, candidates
+
+NOTICEABLE = 0.02  # candidates whose scales differ by less are the same
+WORTH = 0.998  # a change must lower the error at least to this share
+
+
+def propose(plan: Plan, seen: Seen) -> dict[str, dict[str, Params]]:
+    """Candidates of every group that is not fixed: method -> params."""
+    found = {}
+    for group, source in plan.groups.source.items():
+        if group not in plan.groups.fixed:
+            histogram = seen.histograms[source]
+            factor = plan.groups.member[source][1]
+            made = candidates(histogram, plan.options)
+            found[group] = {name: params.times(1.0 / factor) for name, params in made.items()}
+    return found
+
+
+def uniform(plan: Plan, proposals: Mapping[str, Mapping[str, Params]], method: str) -> Plan:
+    """Every group by one method."""
+    params = {group: ways[method] for group, ways in proposals.items()}
+    plan = plan.with_params({**plan.groups.fixed, **params})
+    plan.method = {**dict.fromkeys(plan.groups.fixed, "fixed"), **dict.fromkeys(params, method)}
+    return plan
+
+
+def choose(plan: Plan, seen: Seen, judge: Judge, progress: Progress = silent) -> tuple[Plan, float]:
+    """The plan with params, and its output error (noise over signal)."""
+    proposals = propose(plan, seen)
+    methods = list(next(iter(proposals.values()), {"minmax": None}))
+    plans = [uniform(plan, proposals, method) for method in methods]
+    session = judge.session(plans[0])
+    errors = [session.error(p) for p in plans]
+    best = min(range(len(plans)), key=lambda i: errors[i])
+    plan, error = plans[best], errors[best]
+    if plan.options.method != "auto":
+        return plan, error
+    tries = _alternatives(plan, proposals, seen)
+    budget = min(plan.options.effort, len(tries))
+    for i, (group, method, params) in enumerate(tries[:budget]):
+        progress("choosing ranges", i + 1, budget)
+        other = plan.with_params({**plan.params, group: params})
+        measured = session.error(other)
+        if measured < error * WORTH:
+            other.method = {**plan.method, group: method}
+            plan, error = other, measured
+    return plan, error
+
+
+def _alternatives(
+    plan: Plan, proposals: Mapping[str, Mapping[str, Params]], seen: Seen
+) -> list[tuple[str, str, Params]]:
+    """Params worth a trial, those first that change a value's own error most."""
+    found = []
+    for group, ways in proposals.items():
+        histogram = seen.histograms[plan.groups.source[group]]
+        power = max(histogram.power, 1e-30)
+        own = histogram.error(plan.params[group]) / power
+        tried = [plan.params[group]]
+        for method, params in ways.items():
+            if all(_differ(params, other) for other in tried):
+                tried.append(params)
+                found.append((abs(histogram.error(params) / power - own), group, method, params))
+    found.sort(key=lambda entry: -entry[0])
+    return [(group, method, params) for _, group, method, params in found]
+
+
+def _differ(a: Params, b: Params) -> bool:
+    return abs(a.scale / b.scale - 1.0) > NOTICEABLE or abs(a.lo - b.lo) > 2 * max(a.scale, b.scale)
+
+
+__all__ = ["choose", "propose", "uniform"]

@@ -1,0 +1,64 @@
+"""Watching a float model: two passes over the samples, so that memory holds ranges and histograms, never activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from edgec.errors import InputError
+from edgec.graph.view import Array
+from edgec.quant.options import Progress, silent
+from edgec.quant.ranges import Histogram
+from edgec.quant.runner import Runner, Samples, count
+
+BINS = 2048
+
+
+@dataclass
+class Seen:
+    """What was observed.  histograms: by value name; peaks: largest magnitude per channel, for values that were asked for."""
+
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+    peaks: dict[str, Array] = field(default_factory=dict)
+
+
+def observe(
+    model: ir.Model,
+    samples: Samples,
+    names: Sequence[str],
+    axes: Mapping[str, int] | None = None,
+    progress: Progress = silent,
+) -> Seen:
+    """Histograms of the values `names` over all samples; axes: channel axis of those whose peaks are wanted.
+
+    Raises InputError where the float model itself gives NaN or infinity.
+    """
+    total = count(samples)
+    runner = Runner(model, names)
+    lo = dict.fromkeys(names, np.inf)
+    hi = dict.fromkeys(names, -np.inf)
+    peaks: dict[str, Array] = {}
+    for i, values in enumerate(runner.run(samples, names, range(total))):
+        for name, value in zip(names, values, strict=True):
+            if value.size:
+                lo[name], hi[name] = min(lo[name], float(value.min())), max(hi[name], float(value.max()))
+            if axes and name in axes:
+                others = tuple(a for a in range(value.ndim) if a != axes[name] % value.ndim)
+                peak = np.abs(value).max(axis=others)
+                peaks[name] = np.maximum(peaks[name], peak) if name in peaks else peak
+        progress("ranges", i + 1, total)
+    wild = [name for name in names if not np.isfinite([lo[name], hi[name]]).all()]
+    if wild:
+        raise InputError(
+            f"the float model gives NaN or infinity at {wild[0]!r} on the calibration samples",
+            "check that the samples are scaled as in training",
+        )
+    seen = {name: Histogram(lo[name], hi[name], np.zeros(BINS, np.int64)) for name in names}
+    for i, values in enumerate(runner.run(samples, names, range(total))):
+        for name, value in zip(names, values, strict=True):
+            seen[name].add(value)
+        progress("histograms", i + 1, total)
+    return Seen(seen, peaks)
