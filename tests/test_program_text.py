@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,7 +75,9 @@ def programs(draw: st.DrawFn) -> Program:
             )
         )
     port = Port(draw(ANY_TEXT), names[0], draw(st.lists(SIZE, max_size=4).map(tuple)))
-    segments = (Segment(tuple(s.name for s in steps), 8, draw(st.integers(-1, 64))),) if steps else ()
+    segments = (
+        (Segment(tuple(s.name for s in steps), 8, draw(st.integers(-1, 64)), draw(st.booleans())),) if steps else ()
+    )
     places = (Place(names[0], draw(st.integers(0, 99)), draw(st.sampled_from([(), (names[1],), tuple(names[:2])]))),)
     return Program(
         "net", buffers, tuple(steps), (port,), (port,), segments, places, 128, draw(st.sampled_from([0, 16]))
@@ -147,7 +151,5 @@ def test_an_empty_text_is_refused() -> None:
 def test_any_damage_is_refused_or_read(at: int, junk: str) -> None:
     """Never another exception, never without end."""
     for text in (SOUND[:at], SOUND[:at] + junk + SOUND[at:]):
-        try:
+        with contextlib.suppress(ModelError):
             parse_program(text, {})
-        except ModelError:
-            pass

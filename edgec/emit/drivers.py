@@ -196,14 +196,14 @@ class Drivers:
             lines.append(f"        const int y = {f'{total - size} - ' if reverse else ''}{self.made(part)};")
             for i, source in enumerate(part.step.inputs):
                 base = self.program.base(source).name
-                if base in makers:
+                if base in makers and base != part.step.output:
                     lines.append(f"        {self.until(base)}({self.demand(part, i, size, reverse)});")
             lines += [f"        {line}" for line in self.call(part, "y", size)]
             lines += ["    }", "}", ""]
             out += lines
         if segment.push:
             return "\n".join([*out, *self.push(name, members)])
-        read = {self.program.base(source).name for part in members for source in part.step.inputs}
+        read = {self.program.base(n).name for part in members for n in part.step.inputs if n != part.step.output}
         out += [f"static EDGEC_NOINLINE void {name}(void)", "{"]
         out += [f"    {self.made(part)} = 0;" for part in members]
         ends = [p for p in members if p.step.output not in read]

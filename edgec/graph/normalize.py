@@ -8,6 +8,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgec.graph import activation, affine, fold, gemm, movement, window
+from edgec.graph.gelu import fuse_gelu
 from edgec.graph.infer import check_complete, infer
 from edgec.graph.patterns import fuse_activations
 from edgec.graph.values import check_numbers
@@ -34,6 +35,7 @@ SPELLING: tuple[Pass, ...] = (
     affine.fold_affine,
     window.drop_zero_bias,
     fuse_activations,
+    fuse_gelu,
 )
 
 

@@ -57,14 +57,14 @@ class _Pipeline:
             size = total if step.group == 0 else min(step.group, total - self.made[name])
             first = total - self.made[name] - size if self.segment.reverse else self.made[name]
             for index, source in enumerate(step.inputs):
-                if self.base[source] in self.makers:
+                if self.base[source] in self.makers and self.base[source] != name:  # running sums read what they made
                     yield from self.until(self.base[source], self.wanted(step, index, first, first + size))
             self.made[name] += size
             yield Call(step, first, first + size)
 
     def pulled(self) -> Iterator[Call]:
         """From the ends: first what nobody inside reads, then whatever full buffer still lacks rows."""
-        read = {self.base[source] for step in self.steps for source in step.inputs}
+        read = {self.base[source] for step in self.steps for source in step.inputs if source != step.output}
         for step in self.steps:
             if step.output not in read:
                 yield from self.until(step.output, self.buffers[step.output].rows)
@@ -79,7 +79,7 @@ class _Pipeline:
             total = rows = self.buffers[step.output].rows
             for index, source in enumerate(step.inputs):
                 owner = self.base[source]
-                if owner not in have:
+                if owner not in have or owner == step.output:
                     continue
                 if step.group == 0 or self.buffers[source].rows != self.buffers[owner].rows:
                     rows = min(rows, total if have[owner] >= self.buffers[owner].rows else 0)

@@ -237,7 +237,7 @@ def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
                     parts["places"].append(Place(name, offset, over))
                 case other:
                     raise ValueError(f"unknown word {other!r}")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"line {number} of the program text cannot be read: {error}", "print the program again"
             ) from error

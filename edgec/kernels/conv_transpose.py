@@ -52,7 +52,8 @@ def cost(site: Site) -> Cost:
     return Cost(work, 1.3 * work, sum(int(c.nbytes) for c in site.step.consts.values()))
 
 
-KERNELS = [
-    Kernel("conv_transpose_rows", "conv_transpose", "conv_transpose", pack, when=serves(True), access=("taps",), row=True, variant=variant, cost=cost),
-    Kernel("conv_transpose_all", "conv_transpose", "conv_transpose", pack, when=serves(False), access=("all",), row=True, variant=variant, cost=cost),
-]
+def kernel(name: str, rows: bool, access: str) -> Kernel:
+    return Kernel(name, "conv_transpose", "conv_transpose", pack, when=serves(rows), access=(access,), row=True, variant=variant, cost=cost)
+
+
+KERNELS = [kernel("conv_transpose_rows", True, "taps"), kernel("conv_transpose_all", False, "all")]

@@ -274,16 +274,19 @@ class Lowerer:
         for value, tensor in zip(node.outputs if len(node.outputs) > 1 else [group.last], made, strict=False):
             self.values[str(value.name)] = replace(tensor, name=str(value.name))
         self.done.update(group.absorbed)
-        for quantize in group.quantize:
-            assert unit.quant is not None
-            self.finish(quantize, made[0], unit.quant)
-            self.done.add(quantize)
+        for nodes, tensor, quant in zip([group.quantize, *group.others], made, unit.output_quants, strict=False):
+            for quantize in nodes:
+                assert quant is not None
+                self.finish(quantize, tensor, quant)
+                self.done.add(quantize)
 
     def lowered(self, group: Group) -> LoweredUnit:
         node = group.core
-        quant = self.quant_of(group.quantize[0]) if group.quantize else None
-        if group.quantize and quant is None:
+        quants = [self.quant_of(nodes[0]) if nodes else None for nodes in (group.quantize, *group.others)]
+        quant = quants[0]
+        if quant is None:
             group.quantize = []
+        group.others = [nodes if q is not None else [] for nodes, q in zip(group.others, quants[1:], strict=True)]
         last = group.last
         attrs: dict[str, Any] = {name: _attribute(attr) for name, attr in node.attributes.items()}
         bias = None
@@ -301,11 +304,13 @@ class Lowerer:
             bias=bias,
             lo=group.lo,
             hi=group.hi,
-            out_name=str(last.name),
-            out_shape=shape_of(last),
+            out_name=str(last.name or ""),
+            out_shape=shape_of(last) if last.name else (),
             quant=quant,
             out_dtype=DTYPES.get(last.dtype, "float32"),  # type: ignore[arg-type]
-            outputs=[(str(v.name), shape_of(v)) for v in node.outputs],
+            outputs=[(str(v.name or ""), shape_of(v) if v.name else ()) for v in node.outputs],
+            output_quants=quants,
+            used=[bool(v.uses()) or v.is_graph_output() for v in node.outputs],
             origin=str(group.quantize[0].outputs[0].name) if group.quantize else str(last.name),
         )
 

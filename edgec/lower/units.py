@@ -18,7 +18,7 @@ CLAMPED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "M
 
 @dataclass
 class Group:
-    """The nodes of one unit in graph order: core, then what was absorbed.  last: the float value they make; quantize: absorbed Q nodes."""
+    """The nodes of one unit in graph order: core, then what was absorbed.  last: the float value they make; quantize: its absorbed Q nodes."""
 
     core: ir.Node
     bias: ir.Value | None = None
@@ -27,6 +27,7 @@ class Group:
     last: ir.Value = field(default=None)  # type: ignore[assignment]
     absorbed: list[ir.Node] = field(default_factory=list)
     quantize: list[ir.Node] = field(default_factory=list)
+    others: list[list[ir.Node]] = field(default_factory=list)  # the same for the second and further outputs of core
 
 
 @dataclass
@@ -46,6 +47,8 @@ class LoweredUnit:
     out_dtype: str
     outputs: list[tuple[str, tuple[int, ...]]]
     origin: str = ""
+    output_quants: list[Quant | None] = field(default_factory=list)
+    used: list[bool] = field(default_factory=list)
 
 
 def constant(value: ir.Value | None) -> Array | None:
@@ -109,6 +112,17 @@ def _bias_behind(group: Group) -> tuple[ir.Node, ir.Value] | None:
     return user, other
 
 
+def quantizers(value: ir.Value) -> list[ir.Node]:
+    """The QuantizeLinear nodes that read a value, if nothing else does and all of them mean the same."""
+    users = [use.node for use in value.uses()]
+    if value.is_graph_output() or not all(u.op_type == "QuantizeLinear" and u.inputs[0] is value for u in users):
+        return []
+    params = [
+        tuple(None if (c := constant(v)) is None else (c.dtype.str, c.tobytes()) for v in u.inputs[1:]) for u in users
+    ]
+    return users if all(p == params[0] for p in params) else []
+
+
 def grow(core: ir.Node) -> Group:
     """The group around a core node: absorbs what only it feeds."""
     group = Group(core, last=core.outputs[0])
@@ -126,13 +140,6 @@ def grow(core: ir.Node) -> Group:
         group.lo, group.hi = max(group.lo, bounds[0]), min(max(group.lo, group.hi), bounds[1])
         group.absorbed.append(user)
         group.last = user.outputs[0]
-    if len(core.outputs) == 1 and not group.last.is_graph_output():
-        users = [use.node for use in group.last.uses()]
-        if users and all(u.op_type == "QuantizeLinear" and u.inputs[0] is group.last for u in users):
-            params = [
-                tuple(None if (c := constant(v)) is None else (c.dtype.str, c.tobytes()) for v in u.inputs[1:])
-                for u in users
-            ]
-            if all(p == params[0] for p in params):
-                group.quantize = users
+    group.quantize = quantizers(group.last)
+    group.others = [quantizers(value) for value in core.outputs[1:]]
     return group

@@ -82,7 +82,7 @@ def normalise(d: Array, variance: Array, attrs: dict[str, int], mult: Array, add
     r, c = inverse_root(variance, attrs["up"], epsilon, attrs["base"])
     n = ((d << c) * r) >> 32
     y = (((n * mult.astype(np.int64)) >> 32) + add) >> attrs["shift"]
-    return np.clip(y, attrs["lo"], attrs["hi"]).astype(np.int8)
+    return np.asarray(np.clip(y, attrs["lo"], attrs["hi"]), np.int8)
 
 
 def centred(q: Array) -> tuple[Array, Array]:

@@ -76,7 +76,7 @@ class Unit(Protocol):
     node_name, op_type: of the core node; attrs: its attributes as Python values; inputs: its operands (None where an optional one is absent);
     bias: a constant Add absorbed behind Conv/Gemm/MatMul, or None; lo, hi: clamp of the real result (-inf/inf), from Relu/Clip behind;
     out_name, out_shape: the ONNX value it makes; quant: quantization of that value (None: float result); outputs: (name, shape) of every
-    output of the node (operators with several).
+    output of the node (operators with several); output_quants: their quantizations; used: which of them anything reads.
     """
 
     @property
@@ -103,6 +103,10 @@ class Unit(Protocol):
     def out_dtype(self) -> str: ...
     @property
     def outputs(self) -> Sequence[tuple[str, tuple[int, ...]]]: ...
+    @property
+    def output_quants(self) -> Sequence[Quant | None]: ...
+    @property
+    def used(self) -> Sequence[bool]: ...
 
 
 class Lowering(Protocol):

@@ -101,6 +101,12 @@ def transposed_layer(unit: Unit, ctx: Lowering, x: Tensor, weight: Tensor, group
     return integer_layer(unit, ctx, x.quant, ohwi(weight.const), scales, zeros, (bias, stored_bias(unit, 2, factors)))
 
 
+def side_of(site: Site, axis: int) -> Side:
+    """One axis of a step."""
+    size, out, kernel, stride, dilation, pad = (site.ints(n)[axis] for n in ("size", "out", "kernel", "stride", "dilation", "pad"))
+    return Side(size, out, kernel, stride, dilation, pad, 0)
+
+
 class ConvTranspose(Op):
     """Transposed convolution of any kernel, stride, dilation, padding and group count.  int8 or float32."""
 
@@ -122,7 +128,7 @@ class ConvTranspose(Op):
         return ctx.emit(unit, self.name, [x], x.perm, x.shape[0] * h.out, [reach], attrs, layer.consts)
 
     def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
-        h, w = (Side(*(site.ints(n)[i] for n in ("size", "out", "kernel", "stride", "dilation", "pad")), 0) for i in (0, 1))
+        h, w = (side_of(site, axis) for axis in (0, 1))
         weight, groups, channels = site.const("weight"), site.int("groups"), site.int("channels")
         outputs = weight.shape[0]
         x = rows[0].reshape(-1, w.size, channels)

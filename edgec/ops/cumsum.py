@@ -65,7 +65,7 @@ class CumSum(Op):
         total = np.ascontiguousarray(total[:, ::-1] if attrs["reverse"] else total)
         if site.output.dtype == "int8":
             numbers = (attrs["shift"], attrs["left"], attrs["zy"], attrs["lo"], attrs["hi"])
-            total = requantize(total, np.int64(attrs["mult"]), *numbers)
+            total = requantize(total, np.array(attrs["mult"], np.int64), *numbers)
         return total.reshape(y1 - y0, -1)
 
 

@@ -38,10 +38,9 @@ def lower_gather(unit: Unit, ctx: Lowering, x: Tensor, index: Tensor) -> Tensor:
             x = ctx.as_float(x)
         assert x.const is not None
         values: dict[str, Array] = {"table": np.ascontiguousarray(x.const).reshape(-1)}
-        made = ctx.emit_raw(
+        return ctx.emit_raw(
             unit.out_name, "take", [index], unit.out_shape, str(x.const.dtype), unit.quant, perm, rows, [All(height)], attrs, values
         )
-        return made
     x = ctx.physical(x, tuple(range(len(x.shape))))
     reach: list[Reach] = [All(height), All(rows_of(x))]
     return ctx.emit(unit, "take", [index, x], perm, rows, reach, attrs, like=x)

@@ -98,7 +98,7 @@ class LayerNorm(Op):
         normal = wide / np.sqrt((wide * wide).mean(axis=1, keepdims=True) + attrs["epsilon"])
         real = normal * site.const("scale") + site.const("bias")
         clipped = np.clip(real, attrs.get("lo", -math.inf), attrs.get("hi", math.inf))
-        return clipped.astype(np.float32).reshape(y1 - y0, -1)
+        return np.asarray(clipped, np.float32).reshape(y1 - y0, -1)
 
 
 OPS = (LayerNorm(),)

@@ -28,14 +28,14 @@ def slices(shape: tuple[int, ...], index: Array) -> tuple[int, Array]:
     if (flat < 0).any() or (flat >= sizes).any():
         raise ValueError(f"an index lies outside a tensor of shape {shape}")
     length = math.prod(shape[depth:])
-    return length, np.ravel_multi_index(tuple(flat.T), shape[:depth]) * length
+    return length, np.asarray(np.ravel_multi_index(tuple(flat.T), shape[:depth])) * length
 
 
 def elements(shape: tuple[int, ...], index: Array, axis: int) -> tuple[int, Array]:
     """ScatterElements: one element each."""
-    where = list(np.indices(index.shape))
+    where: list[Array] = [np.asarray(w) for w in np.indices(index.shape)]
     where[axis] = np.where(index < 0, index + shape[axis], index)
-    return 1, np.ravel_multi_index(tuple(w.reshape(-1) for w in where), shape)
+    return 1, np.asarray(np.ravel_multi_index(tuple(w.reshape(-1) for w in where), shape))
 
 
 class Scatter(Op):

@@ -10,6 +10,7 @@ from edgec.ir.reach import Table
 from edgec.memory.check import check
 from edgec.memory.place import place
 from edgec.schedule.order import order
+from edgec.schedule.pools import accumulated
 from edgec.schedule.segment import Choice, choices, cut, with_rings, with_scratch
 from edgec.schedule.select import select
 
@@ -50,7 +51,7 @@ def alternated(program: Program) -> Program:
         ]
         main = max(outside, key=lambda b: b.bytes, default=None)
         before = turned[makers[main.name]].reverse if main is not None and main.name in makers else True
-        able = all(step.group and program.by_name[step.output].rows % step.group == 0 for step in steps)
+        able = all(step.group and step.output not in step.inputs and program.by_name[step.output].rows % step.group == 0 for step in steps)
         able = able and (len(steps) == 1 or not any(isinstance(reach, Table) for step in steps for reach in step.reach))
         turned.append(replace(segment, reverse=able and not before and not segment.push))
     return program.with_(segments=tuple(turned))
@@ -70,6 +71,19 @@ def plan(
     pushed: the input arrives by rows.
     """
     program = order(program)
+    made = _planned(program, features, keep_input, limit, stream, pushed)
+    streamed = accumulated(program)
+    if (stream or pushed) and len(streamed.steps) > len(program.steps) and (limit is None or made.program.arena > limit):
+        other = _planned(streamed, features, keep_input, limit, stream, pushed)
+        made = min(made, other, key=lambda p: p.program.arena)
+    check(made.program, keep_input)
+    return made
+
+
+def _planned(
+    program: Program, features: frozenset[str], keep_input: bool, limit: int | None, stream: bool, pushed: bool
+) -> Plan:
+    """One program scheduled and placed, not yet proven."""
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     whole, rowwise = select(program, features, alone=True), select(program, features, alone=False)
@@ -85,5 +99,4 @@ def plan(
     if stream:
         turned = place(alternated(program), keep_input)
         placed = min(placed, turned, key=lambda p: p.program.arena)
-    check(placed.program, keep_input)
     return Plan(placed.program, placed.lower_bound)

@@ -52,6 +52,8 @@ class Net:
         for i, step in enumerate(self.steps):
             for index, name in enumerate(step.inputs):
                 base = self.bases[name]
+                if name == step.output:  # running sums: read in place
+                    continue
                 self.readers.setdefault(base.name, [])
                 if i not in self.readers[base.name]:
                     self.readers[base.name].append(i)

@@ -118,12 +118,11 @@ def _add_layers(
     for step, raw in zip(meaning.program.steps, traced, strict=True):
         buffer = meaning.program.by_name[step.output]
         got = np.frombuffer(raw, buffer.dtype)
-        want = np.zeros(
-            (buffer.rows, buffer.row_elements), buffer.dtype
-        )  # a row of a ring that nobody reads is never made
+        # a row of a ring that nobody reads is never made
+        table = np.zeros((buffer.rows, buffer.row_elements), buffer.dtype)
         for row, made in meant[step.name]:
-            want[row : row + len(made)] = made
-        want = want.reshape(-1)
+            table[row : row + len(made)] = made
+        want = table.reshape(-1)
         bad = _count(got, want)
         rows.append({"name": step.name, "op": step.op, "node": step.node, "bytes": want.nbytes, "differing": bad})
         if bad and document["first_difference"] is None:

@@ -94,7 +94,7 @@ class LayerByLayer:
         have = dict(known)
         for step in self.program.steps:
             layer, target = self.layers[step.name], self.bases[step.output]
-            if any(self.bases[name] not in have for name in step.inputs):
+            if any(self.bases[name] not in have for name in step.inputs if name != step.output):
                 layer.skipped = "onnxruntime has no value for an input"
                 continue
             made = self._made(step, have)
@@ -120,7 +120,8 @@ class LayerByLayer:
 
     def _made(self, step: Step, have: Mapping[str, Array]) -> Array:
         at = site(self.program, step)
-        rows = [have[self.bases[b.name]].reshape(b.rows, b.row_elements) for b in at.inputs]
+        nothing = np.zeros(at.output.elements, at.output.dtype)  # running sums read what they make; at once, from nothing
+        rows = [have.get(self.bases[b.name], nothing).reshape(b.rows, b.row_elements) for b in at.inputs]
         return np.asarray(self.references[step.op](at, 0, at.output.rows, rows)).reshape(-1)
 
     def _count(self, layer: Layer, made: Array, rows: Array, buffer: Buffer, values: Mapping[str, Array]) -> None:

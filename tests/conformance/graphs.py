@@ -138,11 +138,9 @@ def residual(g: Graph, x: Value, draw: st.DrawFn, others: list[Value]) -> Value:
 
 def concat(g: Graph, x: Value, draw: st.DrawFn, others: list[Value]) -> Value:
     axis = draw(st.integers(1, len(x.shape) - 1))
+    rest = [n for i, n in enumerate(x.shape) if i != axis]
     fits = [
-        v
-        for v in others
-        if len(v.shape) == len(x.shape)
-        and all(a == b or i == axis for i, (a, b) in enumerate(zip(v.shape, x.shape, strict=True)))
+        v for v in others if len(v.shape) == len(x.shape) and [n for i, n in enumerate(v.shape) if i != axis] == rest
     ]
     parts = [x, draw(st.sampled_from(fits or [x]))]
     shape = tuple(sum(p.shape[i] for p in parts) if i == axis else n for i, n in enumerate(x.shape))

@@ -73,10 +73,8 @@ class Builder:
         """conv2d, depthwise or maxpool with `same`-like padding, unevenly split."""
         n, h, w, c = x.shape
         pad = tuple((k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True))
-        out = tuple(
-            max((size + p + p // 2 - (k - 1) * d - 1) // s + 1, 1)
-            for size, p, k, d, s in zip((h, w), pad, kernel, dilation, stride, strict=True)
-        )
+        sides = zip((h, w), pad, kernel, dilation, stride, strict=True)
+        out = tuple(max((size + p + p // 2 - (k - 1) * d - 1) // s + 1, 1) for size, p, k, d, s in sides)
         attrs: dict[str, Attr] = {
             "kernel": kernel,
             "stride": stride,

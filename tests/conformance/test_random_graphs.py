@@ -39,6 +39,8 @@ def whole(program: Program, sample: dict[str, Array]) -> dict[str, Array]:
 
     def value(name: str) -> Array:
         buffer = program.by_name[name]
+        if name not in values and not buffer.view_of:  # running sums name their own output; made at once they start from nothing
+            return np.zeros((buffer.rows, buffer.row_elements), buffer.dtype)
         found = values[name] if name in values else value(buffer.view_of)
         return np.asarray(found).reshape(buffer.rows, -1)
 

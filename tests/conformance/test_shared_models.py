@@ -37,7 +37,8 @@ def test_int8_models(shared: Path, tmp_path: Path, name: str) -> None:
     document = verify(made.dir, samples(shared, name, "input_int8", made), layers=True)
     assert document["ok"], document["onnxruntime"]
     assert document["mismatching_bytes"] == 0
-    assert document["closeness"]["layers_judged"] == len(made.program.steps)
+    partial = sum(step.op == "pool_sum" for step in made.program.steps)  # sums of a pool: judged with its finish
+    assert document["closeness"]["layers_judged"] == len(made.program.steps) - partial
     assert all(row["agree"] == row["samples"] == document["samples"] for row in document["outputs"])
 
 

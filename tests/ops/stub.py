@@ -31,6 +31,8 @@ class Unit:
     lo: float = -math.inf
     hi: float = math.inf
     outputs: Sequence[tuple[str, tuple[int, ...]]] = ()
+    output_quants: Sequence[Quant | None] = ()
+    used: Sequence[bool] = ()
 
 
 @dataclass

@@ -69,7 +69,7 @@ def test_layer_onnxruntime_and_host_c(shape: tuple[int, ...], axis: int, perm: t
     q = RNG.integers(-128, 128, shape).astype(np.int8)
     gamma, beta = RNG.normal(1, 0.5, shape[axis:]).astype(np.float32), RNG.normal(size=shape[axis:]).astype(np.float32)
     operands = [Operand(q, X, perm), Operand(gamma, const=True), Operand(beta, const=True)]
-    got, program = run_node("LayerNormalization", operands, shape, Y, {"axis": axis, "epsilon": 1e-5})
+    got, _ = run_node("LayerNormalization", operands, shape, Y, {"axis": axis, "epsilon": 1e-5})
     want = ort.run("LayerNormalization", [q, None, None], {1: gamma, 2: beta}, {"axis": axis, "epsilon": 1e-5}, quants=[X], out_quant=Y)[0]
     ort.compare(got, want, 0.98 if q.size < 500 else 0.995)
     x = RNG.normal(2, 3, shape).astype(np.float32)
