@@ -36,7 +36,11 @@ def pack_scatter(site: Site) -> Packed:
 
 def argmax_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     better = "<" if site.int("least") else ">"
-    return {**types(site), "better": better + ("=" if site.int("last") else ""), "whole": not isinstance(site.step.reach[0], Run)}
+    return {
+        **types(site),
+        "better": better + ("=" if site.int("last") else ""),
+        "whole": not isinstance(site.step.reach[0], Run),
+    }
 
 
 def pack_argmax(site: Site) -> Packed:

@@ -52,13 +52,19 @@ def pack(site: Site) -> Packed:
 
 def cast_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     source, target = site.input.dtype, site.output.dtype
-    names: dict[str, Scalar | str | bool] = {"source": c_name(source), "target": c_name(target), "logic": target == "bool"}
+    names: dict[str, Scalar | str | bool] = {
+        "source": c_name(source),
+        "target": c_name(target),
+        "logic": target == "bool",
+    }
     limits = RANGES[target] if source == "float32" and target in RANGES else ("", "", "", "")
     return names | dict(zip(("low", "high", "least", "most"), limits, strict=True))
 
 
 def cost(site: Site) -> Cost:
-    return Cost(12.0 * site.output.elements, 16.0 * site.output.elements, sum(int(c.nbytes) for c in site.step.consts.values()))
+    return Cost(
+        12.0 * site.output.elements, 16.0 * site.output.elements, sum(int(c.nbytes) for c in site.step.consts.values())
+    )
 
 
 KERNELS = [

@@ -19,15 +19,27 @@ def axis_fields(site: Site, axis: int, suffix: str) -> dict[str, Scalar | Array]
     sizes = {n: site.ints(n)[axis] for n in ("size", "out", "kernel", "stride", "dilation", "pad")}
     stride, dilation, kernel = sizes["stride"], sizes["dilation"], sizes["kernel"]
     step = stride // gcd(stride, dilation)
-    first = [next((k for k in range(kernel) if (phase - k * dilation) % stride == 0), kernel) for phase in range(stride)]
+    first = [
+        next((k for k in range(kernel) if (phase - k * dilation) % stride == 0), kernel) for phase in range(stride)
+    ]
     fields: dict[str, Scalar | Array] = {f"{n}_{suffix}": v for n, v in sizes.items()}
-    return fields | {f"step_{suffix}": step, f"back_{suffix}": step * dilation // stride, f"first_{suffix}": np.array(first, np.int32)}
+    return fields | {
+        f"step_{suffix}": step,
+        f"back_{suffix}": step * dilation // stride,
+        f"first_{suffix}": np.array(first, np.int32),
+    }
 
 
 def pack(site: Site) -> Packed:
     weight = site.const("weight")
     outputs, part = int(weight.shape[0]), int(weight.shape[3])
-    fields = {**axis_fields(site, 0, "h"), **axis_fields(site, 1, "w"), "channels": site.int("channels"), "part": part, "outputs": outputs}
+    fields = {
+        **axis_fields(site, 0, "h"),
+        **axis_fields(site, 1, "w"),
+        "channels": site.int("channels"),
+        "part": part,
+        "outputs": outputs,
+    }
     fields["each"] = outputs // site.int("groups")
     if site.output.dtype == "float32":
         fields |= {"lo": site.float("lo"), "hi": site.float("hi")}
@@ -53,7 +65,17 @@ def cost(site: Site) -> Cost:
 
 
 def kernel(name: str, rows: bool, access: str) -> Kernel:
-    return Kernel(name, "conv_transpose", "conv_transpose", pack, when=serves(rows), access=(access,), row=True, variant=variant, cost=cost)
+    return Kernel(
+        name,
+        "conv_transpose",
+        "conv_transpose",
+        pack,
+        when=serves(rows),
+        access=(access,),
+        row=True,
+        variant=variant,
+        cost=cost,
+    )
 
 
 KERNELS = [kernel("conv_transpose_rows", True, "taps"), kernel("conv_transpose_all", False, "all")]

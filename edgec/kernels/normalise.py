@@ -47,7 +47,11 @@ def all_of(dtype: str) -> Callable[[Site], bool]:
 
 
 def cost(each: float) -> Callable[[Site], Cost]:
-    return lambda site: Cost(each * site.output.elements, 1.3 * each * site.output.elements, sum(int(c.nbytes) for c in site.step.consts.values()))
+    return lambda site: Cost(
+        each * site.output.elements,
+        1.3 * each * site.output.elements,
+        sum(int(c.nbytes) for c in site.step.consts.values()),
+    )
 
 
 KERNELS = [

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from edgec.ir.program import Place, Program
 from edgec.memory.lifetime import SCRATCH, Block, blocks, lower_bound, uses
+from edgec.memory.solve import exact
 from edgec.memory.trail import Trail, trails
 
 ALIGN = 4
@@ -103,7 +104,7 @@ def solve(found: list[Block], pairs: Trails, step: int = ALIGN) -> tuple[dict[Bl
         if best[1] <= aligned(bound, step):
             break
     assert best is not None
-    return best
+    return exact(found, pairs, bound, best[0], best[1], ALIGN) or best
 
 
 def place(program: Program, keep_input: bool = False) -> Placed:

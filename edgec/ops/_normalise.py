@@ -37,7 +37,9 @@ class Normaliser:
     consts: dict[str, Array]
 
 
-def normaliser(depth: int, x: Quant, y: Quant, epsilon: float, gamma: Array, beta: Array, rms: bool = False) -> Normaliser:
+def normaliser(
+    depth: int, x: Quant, y: Quant, epsilon: float, gamma: Array, beta: Array, rms: bool = False
+) -> Normaliser:
     """Numbers for groups of `depth` values.  gamma, beta: float64 of one shape.  ValueError if the factors do not fit 32 bits."""
     if depth > MOST_ELEMENTS:
         raise ValueError(f"groups of {depth} elements; at most {MOST_ELEMENTS} are normalised in integers")

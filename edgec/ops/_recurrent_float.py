@@ -26,7 +26,7 @@ def run_float(site: Site, rows: Sequence[Array]) -> Array:
     def act(which: str, a: Array) -> Array:
         params = {n: site.float(f"{which}_{n}") for n in ("alpha", "beta") if f"{which}_{n}" in site.step.attrs}
         limited = np.clip(a, -clip, clip) if clip > 0 else a
-        return evaluate(str(site.step.attrs[which]), limited, params)
+        return evaluate(str(site.step.attrs[f"{which}_act"]), limited, params)
 
     def gate(a: Array, index: int) -> Array:
         return a[..., index * hidden : (index + 1) * hidden]

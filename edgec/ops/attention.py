@@ -60,7 +60,11 @@ class Attention(Op):
         if operand(unit, 4) is not None or operand(unit, 5) is not None or any(name for name, _ in unit.outputs[1:]):
             raise ctx.unsupported(unit, "past keys and values, or outputs beside Y; export without a cache")
         inputs = [operand(unit, i) for i in range(3)]
-        q, k, v = (heads_of(unit, ctx, ctx.stored(t), n) for t, n in zip(inputs, ("q_num_heads", "kv_num_heads", "kv_num_heads"), strict=True) if t)
+        q, k, v = (
+            heads_of(unit, ctx, ctx.stored(t), n)
+            for t, n in zip(inputs, ("q_num_heads", "kv_num_heads", "kv_num_heads"), strict=True)
+            if t
+        )
         batch, heads, tokens, width = q.shape
         group = heads // k.shape[1]
         if group > 1:
@@ -70,13 +74,24 @@ class Attention(Op):
         scale = float(unit.attrs.get("scale") or width**-0.5)
         cap = float(unit.attrs.get("softcap", 0.0))
         factor = {"alpha": scale / cap if cap else scale}
-        score = lower_matmul(Part(unit.node_name, "MatMul", [q, swapped(k)], f"{unit.out_name}_score", shape, factor), ctx)
+        score = lower_matmul(
+            Part(unit.node_name, "MatMul", [q, swapped(k)], f"{unit.out_name}_score", shape, factor), ctx
+        )
         if cap:
-            score = part(unit, ctx, "Mul", [part(unit, ctx, "Tanh", [score], shape, "tanh"), constant(np.array(cap), "cap")], shape, "cap")
+            score = part(
+                unit,
+                ctx,
+                "Mul",
+                [part(unit, ctx, "Tanh", [score], shape, "tanh"), constant(np.array(cap), "cap")],
+                shape,
+                "cap",
+            )
         score = self.masked(unit, ctx, score, shape, group)
         share = part(unit, ctx, "Softmax", [score], shape, "share", {"axis": -1})
         out = (*shape[:-1], v.shape[-1])
-        mixed = lower_matmul(Part(unit.node_name, "MatMul", [share, v], f"{unit.out_name}_mixed", out, {}, unit.quant), ctx)
+        mixed = lower_matmul(
+            Part(unit.node_name, "MatMul", [share, v], f"{unit.out_name}_mixed", out, {}, unit.quant), ctx
+        )
         mixed = ctx.view(mixed, (batch, heads, tokens, v.shape[-1]), f"{unit.out_name}_mixed")
         if len(unit.out_shape) == 4:
             return replace(mixed, name=unit.out_name)
@@ -92,7 +107,11 @@ class Attention(Op):
             wanted = mask_shape(mask.shape, group)
             mask = ctx.view(mask, wanted, f"{mask.name}_mask")
         if mask is not None and mask.const is not None:
-            values = np.where(mask.const, np.float32(0), LOW) if mask.const.dtype == np.bool_ else np.maximum(mask.real(), LOW)
+            values = (
+                np.where(mask.const, np.float32(0), LOW)
+                if mask.const.dtype == np.bool_
+                else np.maximum(mask.real(), LOW)
+            )
             fixed = values if fixed is None else np.maximum(fixed + values, LOW)
         elif mask is not None and mask.dtype == "bool":
             score = part(unit, ctx, "Where", [mask, score, constant(np.array(LOW), "low")], shape, "masked")

@@ -53,7 +53,14 @@ def merged(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> tuple[lis
 
 
 def emit_nary(
-    unit: Unit, ctx: Lowering, op: str, operands: Sequence[Tensor], dtype: str, quant: Quant | None, kind: str, consts: dict[str, Array]
+    unit: Unit,
+    ctx: Lowering,
+    op: str,
+    operands: Sequence[Tensor],
+    dtype: str,
+    quant: Quant | None,
+    kind: str,
+    consts: dict[str, Array],
 ) -> Tensor:
     """A step of several broadcast operands, some of them constants."""
     operands = [ctx.stored(operands[0]), *operands[1:]] if all(t.is_const for t in operands) else list(operands)
@@ -108,10 +115,14 @@ class Compare(Op):
         assert a is not None and b is not None
         for x, c, turned in ((a, b, False), (b, a, True)):
             if x.quant is not None and x.dtype == "int8" and c.is_const and math.prod(c.shape) == 1:
-                values = ((np.arange(-128, 128) - x.quant.zero_point).astype(np.float32) * np.float32(x.quant.scale)).astype(np.float64)
+                values = (
+                    (np.arange(-128, 128) - x.quant.zero_point).astype(np.float32) * np.float32(x.quant.scale)
+                ).astype(np.float64)
                 limit = real_values(c).reshape(-1)[0]
                 table = COMPUTE[kind](limit, values) if turned else COMPUTE[kind](values, limit)
-                return emit_nary(unit, ctx, self.name, [x], "bool", None, "table", {"table": np.asarray(table, np.bool_)})
+                return emit_nary(
+                    unit, ctx, self.name, [x], "bool", None, "table", {"table": np.asarray(table, np.bool_)}
+                )
         a, b = alike(unit, ctx, a, b)
         return emit_nary(unit, ctx, self.name, [a, b], "bool", None, kind, {})
 

@@ -103,7 +103,9 @@ def transposed_layer(unit: Unit, ctx: Lowering, x: Tensor, weight: Tensor, group
 
 def side_of(site: Site, axis: int) -> Side:
     """One axis of a step."""
-    size, out, kernel, stride, dilation, pad = (site.ints(n)[axis] for n in ("size", "out", "kernel", "stride", "dilation", "pad"))
+    size, out, kernel, stride, dilation, pad = (
+        site.ints(n)[axis] for n in ("size", "out", "kernel", "stride", "dilation", "pad")
+    )
     return Side(size, out, kernel, stride, dilation, pad, 0)
 
 

@@ -23,7 +23,9 @@ def parse(equation: str) -> tuple[list[str], str]:
     left, arrow, right = equation.replace(" ", "").partition("->")
     operands = left.split(",")
     if "." in equation or any(len(set(o)) != len(o) for o in (*operands, right)) or len(operands) > 2:
-        raise ValueError("ellipses, diagonals and more than two operands are not there; write it with Transpose, MatMul and ReduceSum")
+        raise ValueError(
+            "ellipses, diagonals and more than two operands are not there; write it with Transpose, MatMul and ReduceSum"
+        )
     everything = "".join(operands)
     return operands, right if arrow else "".join(sorted(c for c in everything if everything.count(c) == 1))
 
@@ -63,14 +65,26 @@ class Einsum(Op):
             raise ctx.unsupported(unit, "a sum over one operand alone; use ReduceSum before it")
         size = {**dict(zip(la, a.shape, strict=True)), **dict(zip(lb, b.shape, strict=True))}
         batch, rows, columns = (
-            "".join(c for c in result if (c in la, c in lb) == where) for where in ((True, True), (True, False), (False, True))
+            "".join(c for c in result if (c in la, c in lb) == where)
+            for where in ((True, True), (True, False), (False, True))
         )
         summed = "".join(c for c in la if c in lb and c not in result)
         n, m, k, j = (math.prod(size[c] for c in group) for group in (batch, rows, summed, columns))
         lead = (n,) if batch else ()
         left = arranged(ctx, a, la, [batch, rows, summed], (*lead, m, k), f"{unit.out_name}_left")
         right = arranged(ctx, b, lb, [batch, summed, columns], (*lead, k, j), f"{unit.out_name}_right")
-        product = Part(unit.node_name, "MatMul", [left, right], f"{unit.out_name}_product", (*lead, m, j), {}, unit.quant, None, unit.lo, unit.hi)
+        product = Part(
+            unit.node_name,
+            "MatMul",
+            [left, right],
+            f"{unit.out_name}_product",
+            (*lead, m, j),
+            {},
+            unit.quant,
+            None,
+            unit.lo,
+            unit.hi,
+        )
         made = by_onnx()["MatMul"].lower(product, ctx)
         order = batch + rows + columns
         spread = ctx.view(made, tuple(size[c] for c in order), f"{unit.out_name}_axes")

@@ -29,7 +29,11 @@ def lower_gather(unit: Unit, ctx: Lowering, x: Tensor, index: Tensor) -> Tensor:
     index = ctx.physical(index, tuple(range(len(index.shape))))
     perm = tuple(range(len(unit.out_shape)))
     rows = default_rows(unit.out_shape)
-    attrs: dict[str, Attr] = {"size": x.shape[axis], "inner": math.prod(x.shape[axis + 1 :]), "count": math.prod(index.shape)}
+    attrs: dict[str, Attr] = {
+        "size": x.shape[axis],
+        "inner": math.prod(x.shape[axis + 1 :]),
+        "count": math.prod(index.shape),
+    }
     height = rows_of(index)
     if x.is_const:
         if unit.quant is not None:
@@ -39,7 +43,17 @@ def lower_gather(unit: Unit, ctx: Lowering, x: Tensor, index: Tensor) -> Tensor:
         assert x.const is not None
         values: dict[str, Array] = {"table": np.ascontiguousarray(x.const).reshape(-1)}
         return ctx.emit_raw(
-            unit.out_name, "take", [index], unit.out_shape, str(x.const.dtype), unit.quant, perm, rows, [All(height)], attrs, values
+            unit.out_name,
+            "take",
+            [index],
+            unit.out_shape,
+            str(x.const.dtype),
+            unit.quant,
+            perm,
+            rows,
+            [All(height)],
+            attrs,
+            values,
         )
     x = ctx.physical(x, tuple(range(len(x.shape))))
     reach: list[Reach] = [All(height), All(rows_of(x))]

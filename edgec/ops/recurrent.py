@@ -18,7 +18,7 @@ Q(k): real = integer / 2^k.  Every >> floors.  R(v, k) = (v + (2^k >> 1)) >> k, 
   s = table[i] + R((table[i + 1] - table[i]) * j, 11); sigmoid(a) = s if a >= 0 else 65536 - s in Q(16); tanh(a) = sigmoid(2 a) - 32768 in Q(15).
 * h: int16 in Q(e), |h| <= top; e = 15 unless the initial state or Relu reach beyond 1 (Relu: twice what the output can represent), or
   the accumulators would leave int32.  c: int32 in Q(q), 16 <= q <= 20, so that T + |initial c| fits: it never saturates.
-* GRU   rh = R(r * h, 16), or a = bias + ax + R(r * clamp(cn + ah, -2^29, 2^29), 16);  h' = R(z * h + (65536 - z) * R(n, 15 - e), 16)
+* GRU   rh = R(r * h, 16), or a = bias + ax + R(r * (cn + ah), 16);  h' = R(z * h + (65536 - z) * R(n, 15 - e), 16)
 * LSTM  c' = R(f * c + (i * g << (q - 15)), 16);  h' = R(o * tanh(clamp(R(c', q - 16), -limit, limit)), 31 - e);  peephole: scaled(c, mp, np)
 * RNN   h' = R(tanh(a), 15 - e), R(sigmoid(a), 16 - e) or R(max(a, 0), 16 - e)
   then always h' = clamp(h', -top, top).

@@ -39,9 +39,15 @@ class TopK(Op):
         if x.perm[-1] != axis:
             x = ctx.physical(x, (*(p for p in x.perm if p != axis), axis))
         rows = rows_of(x)
-        attrs: dict[str, Attr] = {"depth": x.shape[axis], "k": int(k[0]), "least": int(not unit.attrs.get("largest", 1))}
+        attrs: dict[str, Attr] = {
+            "depth": x.shape[axis],
+            "k": int(k[0]),
+            "least": int(not unit.attrs.get("largest", 1)),
+        }
         made = []
-        for (name, shape), dtype, op in zip(unit.outputs, (x.dtype, "int64"), ("topk_values", "topk_indices"), strict=False):
+        for (name, shape), dtype, op in zip(
+            unit.outputs, (x.dtype, "int64"), ("topk_values", "topk_indices"), strict=False
+        ):
             quant = x.quant if op == "topk_values" else None
             made.append(ctx.emit_raw(name, op, [x], shape, dtype, quant, x.perm, rows, [Run(rows)], attrs))
         return made

@@ -38,26 +38,31 @@ def uniform(plan: Plan, proposals: Mapping[str, Mapping[str, Params]], method: s
     return plan
 
 
-def choose(plan: Plan, seen: Seen, judge: Judge, progress: Progress = silent) -> tuple[Plan, float]:
-    """The plan with params, and its output error (noise over signal)."""
+def choose(plan: Plan, seen: Seen, judge: Judge) -> tuple[Plan, float]:
+    """The plan by the one method that serves all its values best, and its output error."""
     proposals = propose(plan, seen)
-    methods = list(next(iter(proposals.values()), {"minmax": None}))
+    methods = list(next(iter(proposals.values()), {plan.options.method: None}))
     plans = [uniform(plan, proposals, method) for method in methods]
     session = judge.session(plans[0])
     errors = [session.error(p) for p in plans]
     best = min(range(len(plans)), key=lambda i: errors[i])
-    plan, error = plans[best], errors[best]
+    return plans[best], errors[best]
+
+
+def refine(plan: Plan, error: float, seen: Seen, judge: Judge, progress: Progress = silent) -> tuple[Plan, float]:
+    """Other methods for single values wherever that lowers the output error."""
     if plan.options.method != "auto":
         return plan, error
-    tries = _alternatives(plan, proposals, seen)
+    tries = _alternatives(plan, propose(plan, seen), seen)
     budget = min(plan.options.effort, len(tries))
+    session = judge.session(plan)
     for i, (group, method, params) in enumerate(tries[:budget]):
-        progress("choosing ranges", i + 1, budget)
         other = plan.with_params({**plan.params, group: params})
         measured = session.error(other)
         if measured < error * WORTH:
             other.method = {**plan.method, group: method}
             plan, error = other, measured
+        progress("choosing ranges", i + 1, budget)
     return plan, error
 
 
@@ -81,6 +86,3 @@ def _alternatives(
 
 def _differ(a: Params, b: Params) -> bool:
     return abs(a.scale / b.scale - 1.0) > NOTICEABLE or abs(a.lo - b.lo) > 2 * max(a.scale, b.scale)
-
-
-__all__ = ["choose", "propose", "uniform"]

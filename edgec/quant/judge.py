@@ -1,6 +1,7 @@
 """How far a plan is from the float model: measured at the model's outputs, on samples spread over the calibration set.
 
-A final Softmax or Sigmoid hides errors (everything is near 0 or 1), so what goes into it is judged instead.
+The error is noise power over signal power.  A final Softmax or Sigmoid hides errors (its result has 8 bits itself), so
+what goes into it is judged instead, before a Softmax by the divergence of the distributions.
 """
 
 from __future__ import annotations
@@ -30,6 +31,22 @@ def judged_values(model: ir.Model) -> list[str]:
     return found
 
 
+def squared(given: Array, expected: Array) -> float:
+    """Sum of squared differences."""
+    return float(((given.astype(np.float64) - expected.astype(np.float64)) ** 2).sum())
+
+
+def divergence(given: Array, expected: Array) -> float:
+    """Kullback-Leibler divergence of the softmax of `given` from that of `expected`, mean over rows: errors count where they
+    could change a decision."""
+    logs = []
+    for x in (expected, given):
+        wide = x.astype(np.float64) - x.max(axis=-1, keepdims=True)
+        logs.append(wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True)))
+    per_row = (np.exp(logs[0]) * (logs[0] - logs[1])).sum(axis=-1)
+    return float(np.mean(per_row))
+
+
 class Judge:
     """Remembers the float model's answers on a subset of the samples; `error` compares a plan's with them."""
 
@@ -37,17 +54,14 @@ class Judge:
         self.samples = samples
         self.indices = subset(count(samples), wanted)
         self.names = judged_values(model)
-        self.soft = {n for n in self.names if n not in {str(v.name) for v in model.graph.outputs}}
+        self.soft = {str(n.inputs[0].name) for n in model.graph if n.op_type == "Softmax" and n.inputs[0] is not None} & set(self.names)
         self.expected = list(Runner(model, self.names).run(samples, self.names, self.indices))
-        self.power = [max(sum(float((self.central(n, v[i]) ** 2).sum()) for v in self.expected), LEAST) for i, n in enumerate(self.names)]
-
-    def central(self, name: str, value: Array) -> Array:
-        """What goes into a Softmax counts up to a constant."""
-        wide = value.astype(np.float64)
-        return wide - wide.mean(axis=-1, keepdims=True) if name in self.soft else wide
+        self.power = [
+            max(sum(float((v[i].astype(np.float64) ** 2).sum()) for v in self.expected), LEAST) for i in range(len(self.names))
+        ]
 
     def error(self, plan: Plan) -> float:
-        """Noise power over signal power at the outputs, averaged over them."""
+        """The output error of a plan."""
         return self.session(plan).error(plan)
 
     def session(self, plan: Plan) -> Session:
@@ -60,12 +74,13 @@ class Judge:
         return list(Runner(written.model, seen).run(self.samples, seen, self.indices))
 
     def noise(self, answers: list[list[Array]]) -> float:
-        """Noise over signal of answers."""
+        """Error of answers, averaged over the outputs."""
         total = np.zeros(len(self.names))
         for given, expected in zip(answers, self.expected, strict=True):
             for i, (a, b) in enumerate(zip(given, expected, strict=True)):
-                total[i] += float(((self.central(self.names[i], a) - self.central(self.names[i], b)) ** 2).sum())
-        return float(np.mean(total / np.array(self.power))) if self.names else 0.0
+                soft = self.names[i] in self.soft
+                total[i] += divergence(a, b) / len(answers) if soft else squared(a, b) / self.power[i]
+        return float(total.mean()) if self.names else 0.0
 
     def disagreement(self, answers: list[list[Array]]) -> float | None:
         """Percentage of samples whose largest output is another one; None unless the model is a classifier."""

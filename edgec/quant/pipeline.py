@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from edgec.quant.assign import Plan, make_plan
-from edgec.quant.choose import choose
+from edgec.quant.choose import choose, refine
 from edgec.quant.correct import correct_biases
 from edgec.quant.equalize import Pair, equalized, find_pairs
 from edgec.quant.judge import Judge
@@ -52,17 +52,18 @@ def calibrated(
     plan = make_plan(model, options, keep_float)
     pairs = find_pairs(model, keep_float) if options.equalize else []
     seen = observe(model, samples, plan.sources, {pair.value: pair.axis for pair in pairs}, progress)
-    plan, error = choose(plan, seen, judge, progress)
+    plan, error = choose(plan, seen, judge)
     best = Ready(plan, seen, error)
     for chosen in subsets(pairs):
         moved = equalized(model, chosen, seen.peaks)
         tidy(moved)
         plan = make_plan(moved, options, keep_float)
         again = observe(moved, samples, plan.sources, progress=progress)
-        plan, error = choose(plan, again, judge, progress)
+        plan, error = choose(plan, again, judge)
         if error < best.error:
             best = Ready(plan, again, error, tuple(pair.value for pair in chosen))
-    return best
+    plan, error = refine(best.plan, best.error, best.seen, judge, progress)
+    return replace(best, plan=plan, error=error)
 
 
 def subsets(pairs: list[Pair]) -> list[list[Pair]]:

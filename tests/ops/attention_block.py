@@ -24,7 +24,9 @@ class Builder:
 
     def op(self, kind: str, *inputs: str, **attrs: Any) -> str:
         name = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=f"{kind.lower()}_{len(self.nodes)}", **attrs))
+        self.nodes.append(
+            helper.make_node(kind, list(inputs), [name], name=f"{kind.lower()}_{len(self.nodes)}", **attrs)
+        )
         return name
 
     def constant(self, value: Any) -> str:
@@ -37,11 +39,15 @@ class Builder:
 
     def linear(self, x: str, k: int, n: int) -> str:
         weight = self.constant(self.rng.normal(0, k**-0.5, (k, n)).astype(np.float32))
-        return self.op("Add", self.op("MatMul", x, weight), self.constant(self.rng.normal(0, 0.2, n).astype(np.float32)))
+        return self.op(
+            "Add", self.op("MatMul", x, weight), self.constant(self.rng.normal(0, 0.2, n).astype(np.float32))
+        )
 
     def norm(self, x: str, d: int) -> str:
         gamma = self.constant(self.rng.normal(1, 0.2, d).astype(np.float32))
-        return self.op("LayerNormalization", x, gamma, self.constant(self.rng.normal(0, 0.2, d).astype(np.float32)), axis=-1)
+        return self.op(
+            "LayerNormalization", x, gamma, self.constant(self.rng.normal(0, 0.2, d).astype(np.float32)), axis=-1
+        )
 
     def gelu(self, x: str) -> str:
         """The erf spelling."""

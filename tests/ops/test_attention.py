@@ -34,7 +34,9 @@ def test_einsum(equation: str, left: tuple[int, ...], right: tuple[int, ...], co
     p, q = (RNG.integers(-128, 128, s).astype(np.int8) for s in (left, right))
     out = Quant(0.0513, -7)
     want = ort.run("Einsum", [p, q], {}, {"equation": equation}, quants=[A, B], out_quant=out)[0]
-    got, program = run_node("Einsum", [Operand(p, A), Operand(q, B, const=const)], want.shape, out, {"equation": equation})
+    got, program = run_node(
+        "Einsum", [Operand(p, A), Operand(q, B, const=const)], want.shape, out, {"equation": equation}
+    )
     ort.compare(got, want, 0.98)
     assert {b.dtype for b in program.buffers} == {"int8"}
 
@@ -60,7 +62,11 @@ CASES: list[tuple[dict[str, Any], str | None]] = [
 def test_attention(case: int) -> None:
     attrs, mask = CASES[case]
     heads, keys, s, t, d = attrs.get("q_num_heads", 3), attrs.get("kv_num_heads", 3), 6, 6, 8
-    shapes = [(1, s, heads * d), (1, t, keys * d), (1, t, keys * d)] if attrs else [(1, heads, s, d), (1, keys, t, d), (1, keys, t, d)]
+    shapes = (
+        [(1, s, heads * d), (1, t, keys * d), (1, t, keys * d)]
+        if attrs
+        else [(1, heads, s, d), (1, keys, t, d), (1, keys, t, d)]
+    )
     values: list[Array] = [RNG.normal(size=shape).astype(np.float32) for shape in shapes]
     if mask == "float":
         values.append(RNG.normal(size=(s, t)).astype(np.float32))
@@ -81,7 +87,9 @@ def test_quantized_block_in_integers_only(tokens: int, width: int, heads: int, h
     onnx.save(qdq, tmp_path / "q.onnx")
     program = lower(front(tmp_path / "q.onnx"), "net")
     dtypes = {b.name: b.dtype for b in program.buffers}
-    assert {op for s in program.steps if dtypes[s.output] != "int8" for op in [s.op]} == {"dequantize"}  # the model's float output
+    assert {op for s in program.steps if dtypes[s.output] != "int8" for op in [s.op]} == {
+        "dequantize"
+    }  # the model's float output
     x = samples[0]
     got = run_program(program, [{program.inputs[0].name: x}])[0][program.outputs[0].name]
     want, real = judge(qdq, x), judge(model, x)

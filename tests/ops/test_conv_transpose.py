@@ -39,7 +39,12 @@ def test_onnxruntime_and_host_c(case: int, integer: bool) -> None:
     if not integer:
         x, w = RNG.normal(size=shape).astype(np.float32), RNG.normal(size=kernel).astype(np.float32)
         want = ort.run("ConvTranspose", [x, None, None], {1: w, 2: bias}, attrs)[0]
-        got, program = run_node("ConvTranspose", [Operand(x, perm=perm), Operand(w, const=True), Operand(bias, const=True)], want.shape, attrs=attrs)
+        got, program = run_node(
+            "ConvTranspose",
+            [Operand(x, perm=perm), Operand(w, const=True), Operand(bias, const=True)],
+            want.shape,
+            attrs=attrs,
+        )
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
         assert isinstance(program.steps[-1].reach[0], kind)
         return
@@ -49,6 +54,8 @@ def test_onnxruntime_and_host_c(case: int, integer: bool) -> None:
     y = Quant(float(np.float32(X.scale * SCALE * 74 * 74 * (kernel[0] * kernel[2]) ** 0.5 / 60)), -9)
     want = ort.run("ConvTranspose", [q, None, None], {1: w * along, 2: bias}, attrs, quants=[X], out_quant=y)[0]
     weight = Operand(w, const=True, scales=scales, axis=1)
-    got, program = run_node("ConvTranspose", [Operand(q, X, perm), weight, Operand(bias, const=True)], want.shape, y, attrs)
+    got, program = run_node(
+        "ConvTranspose", [Operand(q, X, perm), weight, Operand(bias, const=True)], want.shape, y, attrs
+    )
     assert got.dtype == np.int8 and [s.op for s in program.steps] == ["conv_transpose"]
     ort.compare(got, want, 0.99)

@@ -44,7 +44,10 @@ def test_dense_sweep(depth: int, rms: bool) -> None:
     q = rows_of(depth, max(2, 400 // depth), rng)
     for scale in (1e-6, 1e-4, 0.004, 0.05, 1.0, 30.0):
         for epsilon in (0.0, 1e-12, 1e-6, 1e-5, 1e-3, 1.0):
-            x, y = Quant(scale, int(rng.integers(-128, 128))), Quant(float(rng.choice([0.002, 0.011, 0.03, 0.3])), int(rng.integers(-128, 128)))
+            x, y = (
+                Quant(scale, int(rng.integers(-128, 128))),
+                Quant(float(rng.choice([0.002, 0.011, 0.03, 0.3])), int(rng.integers(-128, 128))),
+            )
             gamma, beta = rng.normal(1, 0.7, depth), rng.normal(0, 1.0, depth)
             made = normaliser(depth, x, y, epsilon, gamma, beta, rms)
             d, variance = centred(q)
@@ -70,7 +73,14 @@ def test_layer_onnxruntime_and_host_c(shape: tuple[int, ...], axis: int, perm: t
     gamma, beta = RNG.normal(1, 0.5, shape[axis:]).astype(np.float32), RNG.normal(size=shape[axis:]).astype(np.float32)
     operands = [Operand(q, X, perm), Operand(gamma, const=True), Operand(beta, const=True)]
     got, _ = run_node("LayerNormalization", operands, shape, Y, {"axis": axis, "epsilon": 1e-5})
-    want = ort.run("LayerNormalization", [q, None, None], {1: gamma, 2: beta}, {"axis": axis, "epsilon": 1e-5}, quants=[X], out_quant=Y)[0]
+    want = ort.run(
+        "LayerNormalization",
+        [q, None, None],
+        {1: gamma, 2: beta},
+        {"axis": axis, "epsilon": 1e-5},
+        quants=[X],
+        out_quant=Y,
+    )[0]
     ort.compare(got, want, 0.98 if q.size < 500 else 0.995)
     x = RNG.normal(2, 3, shape).astype(np.float32)
     operands[0] = Operand(x, perm=perm)
@@ -87,7 +97,9 @@ def test_root_mean_square(shape: tuple[int, ...]) -> None:
     want = real_norm(q.reshape(-1, shape[-1]), X, 1e-6, gamma.astype(np.float64), np.zeros(1), True).reshape(shape)
     assert exact_share(got, want, Y) == (0, 1.0)
     x = RNG.normal(2, 3, shape).astype(np.float32)
-    got, _ = run_node("SimplifiedLayerNormalization", [Operand(x), Operand(gamma, const=True)], shape, attrs={"epsilon": 1e-6})
+    got, _ = run_node(
+        "SimplifiedLayerNormalization", [Operand(x), Operand(gamma, const=True)], shape, attrs={"epsilon": 1e-6}
+    )
     np.testing.assert_allclose(got, x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * gamma, rtol=1e-4, atol=1e-5)
 
 
@@ -95,20 +107,28 @@ def test_root_mean_square(shape: tuple[int, ...]) -> None:
 def test_host_c_ends_of_the_range(depth: int) -> None:
     q = rows_of(depth, 3, RNG)
     gamma, beta = RNG.normal(1, 2, depth).astype(np.float32), RNG.normal(0, 2, depth).astype(np.float32)
-    for x, y, epsilon in ((Quant(1e-9, 0), Quant(0.5, 3), 1e-3), (Quant(25.0, -128), Quant(0.0004, 127), 0.0), (X, Y, 1e-5)):
+    for x, y, epsilon in (
+        (Quant(1e-9, 0), Quant(0.5, 3), 1e-3),
+        (Quant(25.0, -128), Quant(0.0004, 127), 0.0),
+        (X, Y, 1e-5),
+    ):
         operands = [Operand(q, x), Operand(gamma, const=True), Operand(beta, const=True)]
         run_node("LayerNormalization", operands, q.shape, y, {"epsilon": epsilon})
         run_node("RMSNormalization", operands[:2], q.shape, y, {"epsilon": epsilon})
 
 
-@pytest.mark.parametrize(("shape", "groups", "perm"), [((1, 6, 5, 4), 3, (0, 2, 3, 1)), ((2, 8, 7), 2, None), ((2, 4, 3, 3), 1, None)])
+@pytest.mark.parametrize(
+    ("shape", "groups", "perm"), [((1, 6, 5, 4), 3, (0, 2, 3, 1)), ((2, 8, 7), 2, None), ((2, 4, 3, 3), 1, None)]
+)
 def test_group(shape: tuple[int, ...], groups: int, perm: tuple[int, ...] | None) -> None:
     q = RNG.integers(-128, 128, shape).astype(np.int8)
     gamma, beta = RNG.normal(1, 0.5, shape[1]).astype(np.float32), RNG.normal(size=shape[1]).astype(np.float32)
     operands = [Operand(q, X, perm), Operand(gamma, const=True), Operand(beta, const=True)]
     attrs = {"num_groups": groups, "epsilon": 1e-5}
     got, _ = run_node("GroupNormalization", operands, shape, Y, attrs)
-    want = ort.run("GroupNormalization", [q, None, None], {1: gamma, 2: beta}, attrs, quants=[X], out_quant=Y, opset=21)[0]
+    want = ort.run(
+        "GroupNormalization", [q, None, None], {1: gamma, 2: beta}, attrs, quants=[X], out_quant=Y, opset=21
+    )[0]
     ort.compare(got, want, 0.98)
     x = RNG.normal(2, 3, shape).astype(np.float32)
     operands[0] = Operand(x, perm=perm)
@@ -123,7 +143,11 @@ def test_instance() -> None:
     gamma, beta = RNG.normal(1, 0.5, 5).astype(np.float32), RNG.normal(size=5).astype(np.float32)
     operands = [Operand(q, X, (0, 2, 3, 1)), Operand(gamma, const=True), Operand(beta, const=True)]
     got, _ = run_node("InstanceNormalization", operands, shape, Y)
-    ort.compare(got, ort.run("InstanceNormalization", [q, None, None], {1: gamma, 2: beta}, {}, quants=[X], out_quant=Y)[0], 0.99)
+    ort.compare(
+        got,
+        ort.run("InstanceNormalization", [q, None, None], {1: gamma, 2: beta}, {}, quants=[X], out_quant=Y)[0],
+        0.99,
+    )
 
 
 def test_factors_beyond_32_bits_are_refused() -> None:
