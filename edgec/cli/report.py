@@ -21,6 +21,10 @@ def report_command(
     from edgec.report import text
 
     document = api.report(folder, against=against)
+    if against is None:
+        from edgec.report.memory import write
+
+        note(f"wrote {', '.join(map(str, write(folder / 'report', document)))}")
     if html is not None:
         from edgec.report.html import page
 

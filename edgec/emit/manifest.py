@@ -58,9 +58,17 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
             "bytes": program.by_name[p.buffer].bytes,
             "first": life[p.buffer][0],
             "last": life[p.buffer][1],
+            "ring": 0 if program.by_name[p.buffer].is_full else program.by_name[p.buffer].stored_rows,
+            "over": list(p.over),
         }
         for p in program.places
     ]
+    plan += [
+        {"buffer": f"scratch {i}", "offset": s.scratch_offset, "bytes": s.scratch, "first": i, "last": i, "ring": 0, "over": []}
+        for i, s in enumerate(program.segments)
+        if s.scratch and s.scratch_offset >= 0
+    ]
+    segments = [{"steps": list(s.steps), "reverse": s.reverse, "push": s.push} for s in program.segments]
     return {
         **head,
         "contract": program.contract,
@@ -75,6 +83,7 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         "scratch_bytes": program.scratch,
         "macs": sum(s["macs"] for s in steps),
         "steps": steps,
+        "segments": segments,
         "memory_plan": plan,
     }
 

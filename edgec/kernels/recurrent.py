@@ -14,6 +14,7 @@ SIZES = ("time", "batch", "inputs", "hidden", "dirs", "backward", "x_t", "x_n", 
 STATES = {"gru": "h", "rnn": "h", "lstm": "hc"}
 PARTS = "yhc"
 SLOTS = "fgh"
+RESCALE = ("mult", "shift", "zero")
 
 
 def number(site: Site, name: str) -> int:
@@ -32,8 +33,8 @@ def initial_fields(site: Site) -> dict[str, Scalar | Array]:
         which = number(site, f"{state}0")
         if which < 0:
             fields[f"{state}0"] = site.const(f"{state}0")
-        elif which and f"{state}0_m" in site.step.attrs:
-            fields |= {f"{state}0_{n}": site.int(f"{state}0_{n}") for n in "mnz"}
+        elif which and f"{state}0_mult" in site.step.attrs:
+            fields |= {f"{state}0_{n}": site.int(f"{state}0_{n}") for n in RESCALE}
     return fields
 
 
@@ -57,7 +58,7 @@ def pack_int8(site: Site) -> Packed:
     """start: what the sums of raw inputs begin with, -zx * (sum of the weights)."""
     sums = site.const("w").astype(np.int64).sum(axis=2)
     names = ["e", "top", "nx", "nr", "limit", *(n for n in ("q", "np") if n in site.step.attrs)]
-    names += [f"{part}_{n}" for part in parts(site) for n in "mnz"]
+    names += [f"{part}_{n}" for part in parts(site) for n in RESCALE]
     arrays = {n: site.const(n) for n in ("mx", "mr", "table")}
     start = (-site.int("zx") * sums).astype(np.int32)
     return Packed({**common(site), **{n: site.int(n) for n in names}, **arrays, "start": start})

@@ -161,12 +161,12 @@ def int_numbers(node: Node, gates: int) -> tuple[dict[str, Attr], dict[str, Arra
             consts[f"{name}0"] = stored.astype(np.int16 if name == "h" else np.int32)
         elif start.quant is not None:
             m, n = fixed(np.float64(np.float32(start.quant.scale)) * 2.0 ** bits[name])
-            attrs |= {f"{name}0_m": int(m), f"{name}0_n": n, f"{name}0_z": start.quant.zero_point}
+            attrs |= {f"{name}0_mult": int(m), f"{name}0_shift": n, f"{name}0_zero": start.quant.zero_point}
     for i in node.wanted:
         quant, part = node.quants[i], "yhc"[i]
         assert quant is not None
         m, n = fixed(2.0 ** -bits["c" if part == "c" else "h"] / np.float64(np.float32(quant.scale)))
-        attrs |= {f"{part}_m": int(m), f"{part}_n": n, f"{part}_z": quant.zero_point}
+        attrs |= {f"{part}_mult": int(m), f"{part}_shift": n, f"{part}_zero": quant.zero_point}
     return attrs, consts
 
 
@@ -251,13 +251,13 @@ def run_int(site: Site, rows: Sequence[Array]) -> Array:
         found, computed = initial(site, rows, f"{name}0")
         state = np.zeros(shape, np.int64) if found is None else found.astype(np.int64)
         if computed:
-            state = round_shift((state - site.int(f"{name}0_z")) * site.int(f"{name}0_m"), site.int(f"{name}0_n"))
+            state = round_shift((state - site.int(f"{name}0_zero")) * site.int(f"{name}0_mult"), site.int(f"{name}0_shift"))
             state = np.clip(state, -site.int("top"), site.int("top")) if name == "h" else state
         starts.append(state)
     cell = Cell(site, rows)
 
     def finish(part: str, v: Array) -> Array:
-        real = site.int(f"{part}_z") + round_shift(v * site.int(f"{part}_m"), site.int(f"{part}_n"))
+        real = site.int(f"{part}_zero") + round_shift(v * site.int(f"{part}_mult"), site.int(f"{part}_shift"))
         return np.clip(real, -128, 127).astype(np.int8)
 
     return walk(site, starts, getattr(cell, site.step.op), finish)

@@ -220,14 +220,14 @@ def results(
         first = 0
         for i in parts:
             shown = replace(whole, quant=quants[i] if integer else None)
-            piece = picked(ctx, names[i], "slice", shown, {0: np.arange(first, first + sizes[i])})
+            piece = picked(ctx, f"{names[i]}_part", "slice", shown, {0: np.arange(first, first + sizes[i])})
             order = perm if i == 0 else identity(3)
             stored = ctx.view(piece, spread(shapes[i], order), names[i])
             made[i] = transposed(stored, tuple(order.index(a) for a in range(len(order))), names[i])
             first += sizes[i]
     if inside:
         row = 0 if int(attrs["backward"]) == 0 else time - 1  # type: ignore[call-overload]
-        made[1] = ctx.view(picked(ctx, names[1], "slice", made[0], {layout: np.array([row])}), shapes[1], names[1])
+        made[1] = ctx.view(picked(ctx, f"{names[1]}_row", "slice", made[0], {layout: np.array([row])}), shapes[1], names[1])
     spare = next(iter(made.values()))
     return [made.get(i, spare) for i in range(max(len(unit.outputs), 1))]
 

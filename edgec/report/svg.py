@@ -1,4 +1,7 @@
-"""The memory plan as a picture: steps to the right, arena bytes upwards, a box for every buffer while it lives."""
+"""The memory plan as a picture: segments to the right, arena bytes upwards, a box for every buffer while it lives.
+
+Rings are dashed; a buffer that is written over another while that is still read (a trail) has a dark edge.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ _COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#
 def memory_map(document: Mapping[str, Any]) -> str:
     """An <svg> element of edgec.json's memory plan.  Overlapping boxes are buffers that share bytes on purpose."""
     arena = max(int(document["arena_bytes"]), 1)
-    steps = max(len(document["steps"]), 1)
+    steps = max(len(document.get("segments", document["steps"])), 1)
     across = (_WIDTH - _LEFT) / steps
     up = (_HEIGHT - _BOTTOM) / arena
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        'aria-label="Arena bytes over steps" font-family="sans-serif" font-size="11">',
+        'aria-label="Arena bytes over segments" font-family="sans-serif" font-size="11">',
         f'<rect x="{_LEFT}" y="0" width="{_WIDTH - _LEFT}" height="{_HEIGHT - _BOTTOM}" fill="#f6f6f6"/>',
     ]
     for index, entry in enumerate(document["memory_plan"]):
@@ -30,8 +33,9 @@ def memory_map(document: Mapping[str, Any]) -> str:
         name = escape(clean(entry["buffer"]))
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-            f'fill="{_COLOURS[index % len(_COLOURS)]}" fill-opacity="0.75" stroke="#fff">'
-            f"<title>{name}: bytes {entry['offset']}..{entry['offset'] + entry['bytes']}, steps {first}..{last}</title>"
+            f'fill="{_COLOURS[index % len(_COLOURS)]}" fill-opacity="0.75" {_edge(entry)}>'
+            f"<title>{name}: bytes {entry['offset']}..{entry['offset'] + entry['bytes']}, segments {first}..{last}"
+            f"{_kind(entry)}</title>"
             "</rect>"
         )
         if width > 7 * len(name) and height > 12:
@@ -39,6 +43,19 @@ def memory_map(document: Mapping[str, Any]) -> str:
     for share in (0.0, 0.5, 1.0):
         y = (_HEIGHT - _BOTTOM) * (1 - share)
         parts.append(f'<text x="{_LEFT - 6}" y="{max(y, 10):.0f}" text-anchor="end">{int(arena * share):,}</text>')
-    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 10}">step 0</text>')
-    parts.append(f'<text x="{_WIDTH}" y="{_HEIGHT - 10}" text-anchor="end">step {steps - 1}</text></svg>')
+    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 10}">segment 0</text>')
+    parts.append(f'<text x="{_WIDTH}" y="{_HEIGHT - 10}" text-anchor="end">segment {steps - 1}</text></svg>')
     return "\n".join(parts)
+
+
+def _edge(entry: Mapping[str, Any]) -> str:
+    """Stroke of a box: dashed for a ring, dark where it overwrites another on purpose."""
+    stroke = "#222" if entry.get("over") else "#fff"
+    return f'stroke="{stroke}"' + (' stroke-dasharray="4 2"' if entry.get("ring") else "")
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    """What a box is, for its tooltip."""
+    ring = f", a ring of {entry['ring']} rows" if entry.get("ring") else ""
+    over = f", over {', '.join(map(clean, entry['over']))}" if entry.get("over") else ""
+    return escape(ring + over)
