@@ -3,8 +3,17 @@
 
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
 #define EDGEC_DSP_ASM 1
+#define EDGEC_NAKED static __attribute__((naked, noinline, unused))
+#define EDGEC_ARG __attribute__((unused)) /* of a naked function: read by its registers */
 #else
 #define EDGEC_DSP_ASM 0
+#endif
+
+/* A function that several kernels call: one copy, and none where no kernel does. */
+#if defined(__GNUC__)
+#define EDGEC_SHARED static __attribute__((noinline, unused))
+#else
+#define EDGEC_SHARED static inline
 #endif
 
 /* Four bytes as a word, the first in the low byte; any alignment. */
@@ -218,9 +227,6 @@ static inline void edgec_widen2(uint32_t *wide, const int8_t *x0, const int8_t *
 }
 
 #if EDGEC_DSP_ASM
-#define EDGEC_NAKED static __attribute__((naked, noinline, unused))
-#define EDGEC_ARG __attribute__((unused)) /* of a naked function: read by its registers */
-
 /* clang-format off */
 #define EDGEC_MAC_2X4 \
     "ldrd r2, r3, [r0], #8\n"   "ldrd r12, lr, [r1], #8\n" \

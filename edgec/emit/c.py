@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgec.emit.drivers import Drivers
@@ -80,13 +81,13 @@ def _constants(parts: Parts) -> list[dict[str, object]]:
     ]
 
 
-def isa_text(features: frozenset[str]) -> str:
-    """The vocabulary headers pasted into the generated code: scalar always, then what the target's features add."""
+def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
+    """The vocabulary headers pasted into the generated code: scalar always, then what the target's features and the kernels add."""
     folder = templates_dir() / "isa"
     names = ["scalar"] + [
         n for n in ("dsp", "mve", "neon", "wasm_simd128") if n in features and (folder / f"{n}.h").exists()
     ]
-    return "\n".join((folder / f"{n}.h").read_text() for n in names)
+    return "\n".join((folder / f"{n}.h").read_text() for n in (*names, *dict.fromkeys(extra)))
 
 
 def emit(program: Program, features: frozenset[str] = frozenset(), version: str = "") -> Source:
@@ -117,7 +118,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "target": comment(program.target or "any C11 compiler"),
         "arena": program.arena,
         "scratch": program.scratch,
-        "isa": isa_text(features),
+        "isa": isa_text(features, [h for p in parts.steps for h in p.kernel.headers]),
         "uses_math": any("float32" in (b.dtype for b in (*p.site.inputs, p.site.output)) for p in parts.steps),
         "functions": parts.functions,
         "constants": constants,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
+from edgec.kernels import _depthwise3
 from edgec.kernels._packing import doubled_shift, dsp_fields, folded_bias, requantize_fields
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.dense import is_float, is_int8, variant
@@ -98,6 +99,21 @@ def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
 
 
 KERNELS = [
+    Kernel(
+        "depthwise3_s8_dsp",
+        "depthwise",
+        "depthwise3_s8_dsp",
+        _depthwise3.pack,
+        needs=frozenset({"dsp"}),
+        when=_depthwise3.usable,
+        access=("taps_null",),
+        units=lambda site: 1,
+        group=_depthwise3.rows,
+        scratch=_depthwise3.scratch,
+        variant=_depthwise3.variant,
+        headers=("dsp_depthwise",),
+        cost=_depthwise3.cost,
+    ),
     Kernel(
         "depthwise_s8_dsp",
         "depthwise",

@@ -25,7 +25,7 @@ def run_float(site: Site, rows: Sequence[Array]) -> Array:
 
     def act(which: str, a: Array) -> Array:
         params = {n: site.float(f"{which}_{n}") for n in ("alpha", "beta") if f"{which}_{n}" in site.step.attrs}
-        limited = np.clip(a, -clip, clip) if clip > 0 else a
+        limited = np.clip(a, -clip, clip) if clip > 0 and which != "h" else a
         return evaluate(str(site.step.attrs[f"{which}_act"]), limited, params)
 
     def gate(a: Array, index: int) -> Array:
@@ -56,5 +56,3 @@ def run_float(site: Site, rows: Sequence[Array]) -> Array:
 
     cell = {"rnn": rnn, "gru": gru, "lstm": lstm}[kind]
     return walk(site, starts, cell, lambda part, v: v.astype(np.float32))
-
-

@@ -46,7 +46,8 @@ def round_shift(v: Array, k: int) -> Array:
 
 
 def scaled(acc: Array, m: Array, k: int) -> Array:
-    return np.clip(round_shift(acc.astype(np.int64) * m, k), -WIDE, WIDE)
+    """Of the page: acc * m / 2^k, half up, within 2^28."""
+    return np.asarray(np.clip(round_shift(acc.astype(np.int64) * m, k), -WIDE, WIDE))
 
 
 def sigmoid(table: Array, a: Array) -> Array:
@@ -116,10 +117,12 @@ def state_bits(top: float, sums: int, op: str) -> tuple[int, int]:
         most = min(32767, math.ceil(top * 2**e))
         if top * 2**e <= 32768 and sums * most <= INT32:
             return e, most
-    raise ValueError(f"a state that reaches {top:g} with weights that add up to {sums} leaves 32 bits; keep this node in float32")
+    raise ValueError(
+        f"a state that reaches {top:g} and weights that add up to {sums} leave 32 bits; keep this node in float32"
+    )
 
 
-def int_numbers(node: Node, gates: int) -> tuple[dict[str, Attr], dict[str, Array]] | None:
+def int_numbers(node: Node) -> tuple[dict[str, Attr], dict[str, Array]] | None:
     """attrs and consts of an integer step, None if the node has to be computed in float32.  Errors: ValueError for what overflows."""
     sw, sr = row_scales(node.w), row_scales(node.r)
     if not integer_wanted(node) or sw is None or sr is None:
@@ -145,7 +148,7 @@ def int_numbers(node: Node, gates: int) -> tuple[dict[str, Attr], dict[str, Arra
     consts = {"w": w, "r": r, "mx": mx, "mr": mr, "bias": bias, "table": sigmoid_table()}
     bits = {"h": e}
     if node.op == "lstm":
-        room = int(node.attrs["time"]) + start_reach(node.starts[1]) + 1  # type: ignore[call-overload]
+        room = node.sizes["time"] + start_reach(node.starts[1]) + 1
         bits["c"] = min(20, 30 - math.ceil(math.log2(room)))
         attrs["q"] = bits["c"]
         if bits["c"] < PRE:
@@ -211,7 +214,8 @@ class Cell:
         kind = self.site.step.attrs["f_act"]
         if kind == "Tanh":
             return [self.kept(round_shift(self.tanh(a), 15 - e))]
-        return [self.kept(round_shift(self.sigmoid(a) if kind == "Sigmoid" else np.maximum(self.limited(a), 0), 16 - e))]
+        made = self.sigmoid(a) if kind == "Sigmoid" else np.maximum(self.limited(a), 0)
+        return [self.kept(round_shift(made, 16 - e))]
 
     def gru(self, d: int, t: int, states: States) -> States:
         h, size = states[0], self.hidden
@@ -239,7 +243,7 @@ class Cell:
         forget = 65536 - i if self.site.int("coupled") else self.sigmoid(self.gate(a, 2) + peep(2))
         c = round_shift(forget * c + (i * self.tanh(self.gate(a, 3)) << (q - 15)), 16)
         o = self.sigmoid(self.gate(a, 1) + peep(1))
-        h = round_shift(o * self.tanh(round_shift(c, q - PRE)), 31 - self.site.int("e"))
+        h = round_shift(o * tanh(self.table, np.clip(round_shift(c, q - PRE), -LIMIT, LIMIT)), 31 - self.site.int("e"))
         return [self.kept(h), c]
 
 
@@ -251,13 +255,14 @@ def run_int(site: Site, rows: Sequence[Array]) -> Array:
         found, computed = initial(site, rows, f"{name}0")
         state = np.zeros(shape, np.int64) if found is None else found.astype(np.int64)
         if computed:
-            state = round_shift((state - site.int(f"{name}0_zero")) * site.int(f"{name}0_mult"), site.int(f"{name}0_shift"))
+            zero, mult, shift = (site.int(f"{name}0_{n}") for n in ("zero", "mult", "shift"))
+            state = round_shift((state - zero) * mult, shift)
             state = np.clip(state, -site.int("top"), site.int("top")) if name == "h" else state
         starts.append(state)
     cell = Cell(site, rows)
 
     def finish(part: str, v: Array) -> Array:
         real = site.int(f"{part}_zero") + round_shift(v * site.int(f"{part}_mult"), site.int(f"{part}_shift"))
-        return np.clip(real, -128, 127).astype(np.int8)
+        return np.asarray(np.clip(real, -128, 127), np.int8)
 
     return walk(site, starts, getattr(cell, site.step.op), finish)

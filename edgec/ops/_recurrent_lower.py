@@ -27,19 +27,20 @@ GATES = {"gru": 3, "lstm": 4, "rnn": 1}
 DEFAULTS = {"gru": ("Sigmoid", "Tanh"), "lstm": ("Sigmoid", "Tanh", "Tanh"), "rnn": ("Tanh",)}
 SLOTS = ("f", "g", "h")
 ACTIVATIONS = ("Relu", "Tanh", "Sigmoid", "HardSigmoid", "LeakyRelu", "ThresholdedRelu", "Elu", "Softsign", "Softplus")
-FIRST_BACKWARD = {"forward": (1, 1), "reverse": (1, 0), "bidirectional": (2, 1)}  # directions, and the first that runs backwards
+# directions, and the first of them that runs backwards
+FIRST_BACKWARD = {"forward": (1, 1), "reverse": (1, 0), "bidirectional": (2, 1)}
 
 
 @dataclass(frozen=True)
 class Node:
-    """What a node says, checked.  consts: real values in ONNX order; wanted: outputs that something reads; acts: (name, alpha, beta)."""
+    """What a node says, checked.  sizes: attrs that come from shapes; consts: real values in ONNX order; wanted: outputs that something reads; acts: (name, alpha, beta)."""
 
     op: str
     x: Tensor
     w: Tensor
     r: Tensor
     starts: tuple[Tensor | None, Tensor | None]
-    attrs: dict[str, Attr]
+    sizes: dict[str, int]
     consts: dict[str, Array]
     wanted: tuple[int, ...]
     quants: tuple[Quant | None, ...]
@@ -98,7 +99,10 @@ def full_length(unit: Unit, ctx: Lowering, time: int) -> None:
     """sequence_lens may only say that every sequence has all time steps."""
     lens = operand(unit, 4)
     if lens is not None and (lens.const is None or (np.asarray(lens.const) != time).any()):
-        raise ctx.unsupported(unit, f"sequence_lens; leave it out, or fill it with {time}: sequences have a fixed length, pad them outside")
+        raise ctx.unsupported(
+            unit,
+            f"sequence_lens; leave it out, or fill it with {time}: sequences have a fixed length, pad them outside",
+        )
 
 
 def read(unit: Unit, ctx: Lowering, op: str) -> Node:
@@ -123,16 +127,16 @@ def read(unit: Unit, ctx: Lowering, op: str) -> Node:
     batch_first = batch > 1 and x.perm.index(1 - layout) < x.perm.index(layout)
     wide = dirs * hidden
     reset = bool(unit.attrs.get("linear_before_reset", 0))
-    attrs: dict[str, Attr] = {
+    where = {
         "time": time, "batch": batch, "inputs": inputs, "hidden": hidden, "dirs": dirs, "backward": backward,
         "x_t": inputs if batch_first else batch * inputs, "x_n": time * inputs if batch_first else inputs,
         "y_t": wide if batch_first else batch * wide, "y_n": time * wide if batch_first else wide,
         "s_d": hidden if layout else batch * hidden, "s_n": wide if layout else hidden,
     }  # fmt: skip
     if op == "gru":
-        attrs["linear_before_reset"] = int(reset)
+        where["linear_before_reset"] = int(reset)
     if op == "lstm":
-        attrs["coupled"] = int(unit.attrs.get("input_forget", 0))
+        where["coupled"] = int(unit.attrs.get("input_forget", 0))
     count = len(unit.outputs) or 1
     named = [bool(name) for name, _ in unit.outputs] or [True]
     used = list(unit.used) or [True] * count
@@ -142,7 +146,20 @@ def read(unit: Unit, ctx: Lowering, op: str) -> Node:
     consts = constants(unit, ctx, op, (dirs, gates, hidden), reset)
     starts = tuple(_start(operand(unit, i), layout) for i in (5, 6))
     clip = float(unit.attrs.get("clip") or 0.0)
-    return Node(op, x, w, r, (starts[0], starts[1] if op == "lstm" else None), attrs, consts, wanted, quants, acts, clip, batch_first)
+    return Node(
+        op,
+        x,
+        w,
+        r,
+        (starts[0], starts[1] if op == "lstm" else None),
+        where,
+        consts,
+        wanted,
+        quants,
+        acts,
+        clip,
+        batch_first,
+    )
 
 
 def _start(given: Tensor | None, layout: int) -> Tensor | None:
@@ -157,24 +174,29 @@ def lower_recurrent(unit: Unit, ctx: Lowering, op: str) -> list[Tensor]:
     """The step and, where several results are used, what cuts them apart: one Tensor for each output (any where it is not used)."""
     node = read(unit, ctx, op)
     try:
-        numbers = int_numbers(node, GATES[op])
+        numbers = int_numbers(node)
     except ValueError as error:
         raise ctx.unsupported(unit, str(error)) from None
-    x, inputs = node.x, []
-    attrs, consts = node.attrs, dict(node.consts)
+    x = node.x
+    attrs: dict[str, Attr] = {**node.sizes}
+    consts = dict(node.consts)
     if numbers is None:
         x = ctx.as_float(x)
         if x.dtype != "float32":
             raise ctx.unsupported(unit, f"a sequence of {x.dtype}; cast it to float32, or quantize it")
         attrs |= {"clip": node.clip}
-        attrs |= {f"{s}_{n}": v for s, (_, a, b) in zip(SLOTS, node.acts, strict=False) for n, v in (("alpha", a), ("beta", b))}
+        attrs |= {
+            f"{s}_{n}": v
+            for s, (_, a, b) in zip(SLOTS, node.acts, strict=False)
+            for n, v in (("alpha", a), ("beta", b))
+        }
         consts |= {"w": real_values(node.w), "r": real_values(node.r)}
     else:
         attrs |= numbers[0]
         consts = numbers[1]
     attrs |= {f"{s}_act": name for s, (name, _, _) in zip(SLOTS, node.acts, strict=False)}
     attrs["peepholes"] = int("p" in consts)
-    inputs.append(x)
+    inputs = [x]
     for name, start in zip(("h0", "c0") if op == "lstm" else ("h0",), node.starts, strict=False):
         attrs[name] = 0
         if start is not None and start.const is not None:
@@ -185,15 +207,20 @@ def lower_recurrent(unit: Unit, ctx: Lowering, op: str) -> list[Tensor]:
             inputs.append(ctx.physical(start if numbers is not None else ctx.as_float(start), identity(3)))
     if numbers is None:
         consts = {name: np.ascontiguousarray(value, np.float32) for name, value in consts.items()}
-    return results(unit, ctx, node, inputs, consts, numbers is not None)
+    return results(unit, ctx, node, inputs, attrs, consts)
 
 
 def results(
-    unit: Unit, ctx: Lowering, node: Node, inputs: Sequence[Tensor], consts: dict[str, Array], integer: bool
+    unit: Unit,
+    ctx: Lowering,
+    node: Node,
+    inputs: Sequence[Tensor],
+    attrs: dict[str, Attr],
+    consts: dict[str, Array],
 ) -> list[Tensor]:
     """Emits the step and cuts its output into the results that are used."""
-    attrs, wanted, quants = node.attrs, node.wanted, node.quants
-    time, batch, dirs, hidden = (int(attrs[n]) for n in ("time", "batch", "dirs", "hidden"))  # type: ignore[call-overload]
+    wanted, quants, integer = node.wanted, node.quants, inputs[0].dtype == "int8"
+    time, batch, dirs, hidden = (node.sizes[n] for n in ("time", "batch", "dirs", "hidden"))
     layout = int(unit.attrs.get("layout", 0))
     shapes = {i: unit.outputs[i][1] if unit.outputs else unit.out_shape for i in wanted}
     names = {i: unit.outputs[i][0] if unit.outputs else unit.out_name for i in wanted}
@@ -226,8 +253,10 @@ def results(
             made[i] = transposed(stored, tuple(order.index(a) for a in range(len(order))), names[i])
             first += sizes[i]
     if inside:
-        row = 0 if int(attrs["backward"]) == 0 else time - 1  # type: ignore[call-overload]
-        made[1] = ctx.view(picked(ctx, f"{names[1]}_row", "slice", made[0], {layout: np.array([row])}), shapes[1], names[1])
+        row = time - 1 if node.sizes["backward"] else 0
+        made[1] = ctx.view(
+            picked(ctx, f"{names[1]}_row", "slice", made[0], {layout: np.array([row])}), shapes[1], names[1]
+        )
     spare = next(iter(made.values()))
     return [made.get(i, spare) for i in range(max(len(unit.outputs), 1))]
 

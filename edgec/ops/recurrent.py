@@ -7,7 +7,7 @@
 
 x: [T,N,I], as stored with steps x_t, x_n.  Output: what is used of Y [T,N,D,H] (or [N,T,D,H]), the last h and the last c [D,N,H], one
 behind the other; more than one of them is cut apart by slices.  weights: w [D,G*H,I], r [D,G*H,H] in the gate order of ONNX.
-float32: onnxruntime's formulas.  `clip` limits what enters f, g (and, in LSTM, h: the cell itself is not clipped).
+float32: as onnxruntime does it.  `clip` limits what enters f and g; neither the cell of an LSTM nor what enters h.
 
 int8 (x, W, R and all used outputs quantized; activations those that ONNX takes by default, RNN also Relu and Sigmoid), integers only.
 Q(k): real = integer / 2^k.  Every >> floors.  R(v, k) = (v + (2^k >> 1)) >> k, round half up.
@@ -19,7 +19,7 @@ Q(k): real = integer / 2^k.  Every >> floors.  R(v, k) = (v + (2^k >> 1)) >> k, 
 * h: int16 in Q(e), |h| <= top; e = 15 unless the initial state or Relu reach beyond 1 (Relu: twice what the output can represent), or
   the accumulators would leave int32.  c: int32 in Q(q), 16 <= q <= 20, so that T + |initial c| fits: it never saturates.
 * GRU   rh = R(r * h, 16), or a = bias + ax + R(r * (cn + ah), 16);  h' = R(z * h + (65536 - z) * R(n, 15 - e), 16)
-* LSTM  c' = R(f * c + (i * g << (q - 15)), 16);  h' = R(o * tanh(clamp(R(c', q - 16), -limit, limit)), 31 - e);  peephole: scaled(c, mp, np)
+* LSTM  c' = R(f * c + (i * g << (q - 15)), 16);  h' = R(o * tanh(clamp(R(c', q - 16), -2^20, 2^20)), 31 - e);  peephole: scaled(c, mp, np)
 * RNN   h' = R(tanh(a), 15 - e), R(sigmoid(a), 16 - e) or R(max(a, 0), 16 - e)
   then always h' = clamp(h', -top, top).
 * outputs: clamp(z + R(h * m, n), -128, 127), m < 2^30; the same of c for Y_c.  An initial state that the model computes (int8):

@@ -1,7 +1,8 @@
 """How far a plan is from the float model: measured at the model's outputs, on samples spread over the calibration set.
 
 The error is noise power over signal power.  A final Softmax or Sigmoid hides errors (its result has 8 bits itself), so
-what goes into it is judged instead, before a Softmax by the divergence of the distributions.
+what goes into it is judged instead; before a Softmax the error is the geometric mean of the noise and of the divergence
+of the distributions: the one counts all samples alike, the other those whose decision could change.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ def judged_values(model: ir.Model) -> list[str]:
 def squared(given: Array, expected: Array) -> float:
     """Sum of squared differences."""
     return float(((given.astype(np.float64) - expected.astype(np.float64)) ** 2).sum())
+
+
+def level(logits: Array) -> Array:
+    """Logits without the part that a softmax does not see."""
+    wide = logits.astype(np.float64)
+    found: Array = wide - wide.mean(axis=-1, keepdims=True)
+    return found
 
 
 def divergence(given: Array, expected: Array) -> float:
@@ -75,12 +83,15 @@ class Judge:
 
     def noise(self, answers: list[list[Array]]) -> float:
         """Error of answers, averaged over the outputs."""
-        total = np.zeros(len(self.names))
+        noise, apart = np.zeros(len(self.names)), np.zeros(len(self.names))
         for given, expected in zip(answers, self.expected, strict=True):
             for i, (a, b) in enumerate(zip(given, expected, strict=True)):
                 soft = self.names[i] in self.soft
-                total[i] += divergence(a, b) / len(answers) if soft else squared(a, b) / self.power[i]
-        return float(total.mean()) if self.names else 0.0
+                noise[i] += squared(level(a), level(b)) if soft else squared(a, b)
+                apart[i] += divergence(a, b) / len(answers) if soft else 0.0
+        noise /= np.array(self.power)
+        total = [float(np.sqrt(n * d)) if name in self.soft else float(n) for name, n, d in zip(self.names, noise, apart, strict=True)]
+        return float(np.mean(total)) if self.names else 0.0
 
     def disagreement(self, answers: list[list[Array]]) -> float | None:
         """Percentage of samples whose largest output is another one; None unless the model is a classifier."""

@@ -39,33 +39,40 @@ def quantize(
     samples = checked(model, samples)
     judge = Judge(model, samples, options.trial_samples)
     ready = calibrated(model, samples, options, options.keep_float, judge, progress)
-    plan, error = ready.plan, ready.error
-    if options.bias_correction:
-        plan, error = correct_biases(plan, error, judge, progress)
-    return QuantResult(write(plan).model, {"error": error, "eq": ready.equalized, "before": ready.error})
+    return QuantResult(write(ready.plan).model, {"error": ready.error, "eq": ready.equalized, "before": ready.error})
 
 
 def calibrated(
     model: ir.Model, samples: Samples, options: QuantOptions, keep_float: tuple[str, ...], judge: Judge, progress: Progress
 ) -> Ready:
-    """Ranges of the model, or of its equalised self where that has the smaller output error."""
-    plan = make_plan(model, options, keep_float)
+    """Ranges and biases of the model, or of its equalised self where that has the smaller output error."""
     pairs = find_pairs(model, keep_float) if options.equalize else []
-    seen = observe(model, samples, plan.sources, {pair.value: pair.axis for pair in pairs}, progress)
-    plan, error = choose(plan, seen, judge)
-    best = Ready(plan, seen, error)
-    for chosen in subsets(pairs):
-        moved = equalized(model, chosen, seen.peaks)
+    best = planned(model, samples, options, keep_float, judge, {pair.value: pair.axis for pair in pairs}, progress)
+    if pairs:
+        moved = equalized(model, pairs, best.seen.peaks)
         tidy(moved)
-        plan = make_plan(moved, options, keep_float)
-        again = observe(moved, samples, plan.sources, progress=progress)
-        plan, error = choose(plan, again, judge)
-        if error < best.error:
-            best = Ready(plan, again, error, tuple(pair.value for pair in chosen))
+        other = planned(moved, samples, options, keep_float, judge, {}, progress)
+        if other.error < best.error:
+            best = replace(other, equalized=tuple(pair.value for pair in pairs))
     plan, error = refine(best.plan, best.error, best.seen, judge, progress)
+    if options.bias_correction:
+        plan, error = correct_biases(plan, error, judge, progress)
     return replace(best, plan=plan, error=error)
 
 
-def subsets(pairs: list[Pair]) -> list[list[Pair]]:
-    """Sets of pairs to try: all at once."""
-    return [pairs] if pairs else []
+def planned(
+    model: ir.Model,
+    samples: Samples,
+    options: QuantOptions,
+    keep_float: tuple[str, ...],
+    judge: Judge,
+    axes: dict[str, int],
+    progress: Progress,
+) -> Ready:
+    """Observed, one method for all values, biases corrected.  axes: values whose channels' peaks are wanted."""
+    plan = make_plan(model, options, keep_float)
+    seen = observe(model, samples, plan.sources, axes, progress)
+    plan, error = choose(plan, seen, judge)
+    if options.bias_correction:
+        plan, error = correct_biases(plan, error, judge, progress)
+    return Ready(plan, seen, error)

@@ -11,6 +11,7 @@ from edgec.memory.check import check
 from edgec.memory.place import place
 from edgec.schedule.order import order
 from edgec.schedule.pools import accumulated
+from edgec.schedule.remat import per_reader
 from edgec.schedule.segment import Choice, choices, cut, with_rings, with_scratch
 from edgec.schedule.select import select
 
@@ -23,14 +24,13 @@ class Plan:
     lower_bound: int
 
 
-def segmented(whole: Program, rowwise: Program, made: list[Choice]) -> Program:
-    """The program cut into the chosen segments, steps called row by row where the choice says so."""
-    steps = list(whole.steps)
+def segmented(forms: list[Program], made: list[Choice]) -> Program:
+    """The program cut into the chosen segments, the steps of each called as its form says."""
+    steps = list(forms[0].steps)
     for choice in made:
-        if choice.rowwise:
-            steps[choice.i : choice.j + 1] = rowwise.steps[choice.i : choice.j + 1]
+        steps[choice.i : choice.j + 1] = forms[choice.form].steps[choice.i : choice.j + 1]
     segments = tuple(Segment(tuple(s.name for s in steps[c.i : c.j + 1])) for c in made)
-    return whole.with_(steps=tuple(steps), segments=segments)
+    return forms[0].with_(steps=tuple(steps), segments=segments)
 
 
 def alternated(program: Program) -> Program:
@@ -57,6 +57,15 @@ def alternated(program: Program) -> Program:
     return program.with_(segments=tuple(turned))
 
 
+def spellings(program: Program) -> list[Program]:
+    """The same computation written so that less must be stored: pools as running sums, norms made anew for each reader, both."""
+    found: list[Program] = []
+    for other in (accumulated(program), per_reader(program), per_reader(accumulated(program))):
+        if len(other.steps) > max([len(program.steps), *(len(known.steps) for known in found)]):
+            found.append(other)
+    return found
+
+
 def plan(
     program: Program,
     features: frozenset[str] = frozenset(),
@@ -72,10 +81,11 @@ def plan(
     """
     program = order(program)
     made = _planned(program, features, keep_input, limit, stream, pushed)
-    streamed = accumulated(program)
-    if (stream or pushed) and len(streamed.steps) > len(program.steps) and (limit is None or made.program.arena > limit):
-        other = _planned(streamed, features, keep_input, limit, stream, pushed)
-        made = min(made, other, key=lambda p: p.program.arena)
+    if stream or pushed:
+        for other in spellings(program):
+            if limit is not None and made.program.arena <= limit:
+                break
+            made = min(made, _planned(other, features, keep_input, limit, stream, pushed), key=lambda p: p.program.arena)
     check(made.program, keep_input)
     return made
 
@@ -86,12 +96,13 @@ def _planned(
     """One program scheduled and placed, not yet proven."""
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
-    whole, rowwise = select(program, features, alone=True), select(program, features, alone=False)
+    forms = [select(program, features)]
+    forms += [select(program, features, alone=False, several=several) for several in (False, True)]
     if stream or pushed:
-        made = cut(choices(whole, rowwise, keep_input, pushed), len(program.steps), limit)
+        made = cut(choices(forms, keep_input, pushed), len(program.steps), limit)
     else:
-        made = [Choice(i, i, False, 0, 0) for i in range(len(program.steps))]
-    program = segmented(whole, rowwise, made)
+        made = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
+    program = segmented(forms, made)
     if pushed:
         program = program.with_(segments=(replace(program.segments[0], push=True), *program.segments[1:]))
     program = with_scratch(with_rings(program))

@@ -1,29 +1,30 @@
 """Which steps run together as one pull pipeline: dynamic programming over cut points, priced by simulation (stream.py).
 
-best peak first, then, under that peak (or under --ram), the fewest row-wise calls.
+best peak first, then, under that peak (or under --ram), the fewest instructions by the kernels' own predictions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, Segment, scratch_layout
 from edgec.ir.pull import Arrival, calls
-from edgec.schedule.stream import NEVER, Net, Range
+from edgec.schedule.stream import NEVER, Net, Range, run_length
 
 LONGEST = 40
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One candidate segment: steps i..j; rowwise: its steps are called row by row (always, if there are several)."""
+    """One candidate segment: steps i..j; form: which of the programs its steps are taken from (0: whole tensors, a single step only)."""
 
     i: int
     j: int
-    rowwise: bool
+    form: int
     bytes: int
-    overhead: int
+    work: float
 
 
 def layer_by_layer(program: Program) -> Program:
@@ -31,22 +32,23 @@ def layer_by_layer(program: Program) -> Program:
     return program.with_(segments=tuple(Segment((step.name,)) for step in program.steps))
 
 
-def choices(whole: Program, rowwise: Program, keep_input: bool = False, pushed: bool = False) -> list[Choice]:
-    """Every candidate segment, priced.  whole, rowwise: the program with kernels set for single steps and for pipelines."""
+def choices(forms: Sequence[Program], keep_input: bool = False, pushed: bool = False) -> list[Choice]:
+    """Every candidate segment, priced.  forms: the program with kernels set for single steps, then for pipelines (few rows a call, more)."""
     found = []
-    for net, by_rows in ((Net(whole, keep_input, pushed), False), (Net(rowwise, keep_input, pushed), True)):
+    for form, program in enumerate(forms):
+        net = Net(program, keep_input, pushed)
         for j in range(len(net.steps)):
             span = Range.single(net, j)
-            if net.feeds(j, j) and (by_rows or j or not pushed):
-                found.append(Choice(j, j, by_rows, span.cost(), span.overhead() if by_rows else 0))
-            while by_rows and span.i > 0 and j - span.i < LONGEST and span.grow():
+            if net.feeds(j, j) and (form or j or not pushed):
+                found.append(Choice(j, j, form, span.cost(), span.work()))
+            while form and span.i > 0 and j - span.i < LONGEST and span.grow():
                 if net.feeds(span.i, j):
-                    found.append(Choice(span.i, j, True, span.cost(), span.overhead()))
+                    found.append(Choice(span.i, j, form, span.cost(), span.work()))
     return found
 
 
 def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choice]:
-    """The segments that cover steps 0..count-1: the smallest peak (or any peak up to `limit`, if that is reachable), then least overhead."""
+    """The segments that cover steps 0..count-1: the smallest peak (or any peak up to `limit`, if that is reachable), then least work."""
     by_end: dict[int, list[Choice]] = {}
     for choice in found:
         by_end.setdefault(choice.j, []).append(choice)
@@ -59,10 +61,10 @@ def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choic
             "its first operators need the whole input: use --input tensor",
         )
     allowed = max(peak[count], limit or 0)
-    best: list[tuple[int, int, Choice | None]] = [(0, 0, None)]
+    best: list[tuple[float, int, Choice | None]] = [(0, 0, None)]
     for j in range(count):
         options = [
-            (best[c.i][0] + c.overhead, best[c.i][1] + c.bytes, c)
+            (best[c.i][0] + c.work, best[c.i][1] + c.bytes, c)
             for c in by_end.get(j, ())
             if c.bytes <= allowed and best[c.i][0] < 1 << 60
         ]
@@ -134,7 +136,8 @@ def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int
             while oldest < first and last_read[name].get(oldest, -1) < when:
                 oldest += 1
             need = max(need, stop - oldest)
-        sizes[name] = need
+        multiple = run_length(program, name)
+        sizes[name] = -(-need // multiple) * multiple
     return sizes
 
 

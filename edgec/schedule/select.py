@@ -10,8 +10,11 @@ from edgec.kernels.base import Kernel
 from edgec.kernels.registry import candidates, kernel
 
 
-def rows_at_once(at: Site, chosen: Kernel, alone: bool) -> int:
-    """Output rows a call makes; 0 for all of them.  alone: the step is a segment of its own, so its rows lie contiguous."""
+def rows_at_once(at: Site, chosen: Kernel, alone: bool, several: bool) -> int:
+    """Output rows a call makes; 0 for all of them.  alone: the step is a segment of its own, so its rows lie contiguous;
+    several: more rows a call are wanted where that is faster."""
+    if chosen.group is not None:
+        return min(chosen.group(at, several), at.output.rows)
     access = [chosen.access_of(i) for i in range(len(at.inputs))]
     if chosen.row or any(a.startswith("taps") for a in access):
         return chosen.rows_per_call
@@ -21,22 +24,24 @@ def rows_at_once(at: Site, chosen: Kernel, alone: bool) -> int:
     return 0 if alone and straight else chosen.rows_per_call
 
 
-def choose(at: Site, chosen: Kernel, alone: bool) -> Step:
+def choose(at: Site, chosen: Kernel, alone: bool, several: bool) -> Step:
     """The step with that kernel and what follows from it."""
-    scratch = chosen.scratch(at) if chosen.scratch is not None else 0
-    return replace(
-        at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone), inplace=chosen.inplace, scratch=scratch
+    step = replace(
+        at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone, several), inplace=chosen.inplace
     )
+    scratch = chosen.scratch(replace(at, step=step)) if chosen.scratch is not None else 0
+    return replace(step, scratch=scratch)
 
 
-def select(program: Program, features: frozenset[str], alone: bool = True) -> Program:
+def select(program: Program, features: frozenset[str], alone: bool = True, several: bool = True) -> Program:
     """The program with a kernel for every step.  Steps that name one keep it.  UnsupportedError where no kernel matches.
 
-    alone: every step is a segment of its own and may make all its rows in one call; False: for pipelines, a few rows a call.
+    alone: every step is a segment of its own and may make all its rows in one call; False: for pipelines, a few rows a call;
+    several: whether those few may be more than the fewest, where that is faster.
     """
     steps = []
     for step in program.steps:
         at = site(program, step)
         chosen = kernel(step.kernel) if step.kernel else candidates(at, features)[0]
-        steps.append(choose(at, chosen, alone))
+        steps.append(choose(at, chosen, alone, several))
     return program.with_(steps=tuple(steps))

@@ -9,10 +9,13 @@ Source: memory note, sections A and B; rows are those of ir.reach, the order is 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import lcm
 
 import numpy as np
 
-from edgec.ir.program import Array, Program, Step
+from edgec.ir.program import Array, Program, Step, site
+from edgec.ir.reach import Run
+from edgec.kernels.registry import kernel
 
 NEVER = np.iinfo(np.int64).max // 4
 
@@ -20,6 +23,16 @@ NEVER = np.iinfo(np.int64).max // 4
 def aligned(size: int) -> int:
     """Bytes rounded up to the placement's alignment."""
     return (size + 3) // 4 * 4
+
+
+def run_length(program: Program, name: str) -> int:
+    """Rows of a buffer that its maker writes, or a reader takes, as one run: a ring holds a multiple of that, so that no run goes round its end."""
+    lengths = [step.group for step in program.steps if step.output == name]
+    for step in program.steps:
+        for source, reach in zip(step.inputs, step.reach, strict=True):
+            if isinstance(reach, Run) and program.base(source).name == name:
+                lengths.append(step.group)
+    return lcm(*(max(length, 1) for length in lengths))
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class Net:
     readers: dict[str, list[int]] = field(init=False)
     edges: dict[tuple[int, str], Edge] = field(init=False)
     last_use: dict[str, int] = field(init=False)
+    work: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
         program = self.program
@@ -66,6 +80,7 @@ class Net:
         end = len(self.steps)
         for port in program.outputs:
             self.last_use[self.bases[port.buffer].name] = end
+        self.work = [60.0 * self.calls(i) + kernel(s.kernel).cost(site(program, s)).instructions for i, s in enumerate(self.steps)]
         self.inputs = [self.bases[p.buffer].name for p in program.inputs]
         for name in self.inputs:
             if self.keep_input:
@@ -155,7 +170,9 @@ class Range:
         self.i = i
         after = net.rows_after(i)[used]
         alive = after - np.minimum(self.oldest(name, self.at[i]), after - 1)
-        self.rings[name] = int(min(max(alive.max(initial=1), 1), net.bases[name].rows))
+        multiple = run_length(net.program, name)
+        need = -(-int(max(alive.max(initial=1), 1)) // multiple) * multiple
+        self.rings[name] = min(need, net.bases[name].rows)
         return True
 
     def input_ring(self) -> int:
@@ -203,6 +220,6 @@ class Range:
                 best = max(best, size + aligned(out.bytes) - aligned(together))
         return total + aligned(out.bytes) - best
 
-    def overhead(self) -> int:
-        """Estimated instructions that row-wise calls cost beyond whole-tensor calls."""
-        return sum(60 * self.net.calls(s) for s in range(self.i, self.j + 1))
+    def work(self) -> float:
+        """Estimated instructions: the kernels' predictions, and what calls cost."""
+        return sum(self.net.work[s] for s in range(self.i, self.j + 1))

@@ -66,16 +66,17 @@ class Graph:
         per_channel = bool(self.rng.integers(0, 2))
         scales = (self.rng.uniform(0.4, 1.6, channels if per_channel else 1) / (74 * np.sqrt(fan))).astype(np.float32)
         q = self.rng.integers(-127, 128, shape).astype(np.int8)
-        if self.rng.random() < 0.3:
-            q *= (self.rng.random(shape[:2] + (1,) * (len(shape) - 2)) < 0.6).astype(np.int8)
+        if self.rng.random() < 0.6:  # input channels that nothing reads
+            along = [n if i == 1 - axis else 1 for i, n in enumerate(shape)]
+            q *= (self.rng.random(along) < 0.6).astype(np.int8)
         zeros = np.zeros(scales.size if per_channel else 1, np.int8)
-        along = {"axis": axis} if per_channel else {}
+        where = {"axis": axis} if per_channel else {}
         args = [scales, zeros] if per_channel else [scales[0], zeros[0]]
-        w = self.node("DequantizeLinear", [self.constant(q, "w"), *(self.constant(a) for a in args)], **along)
+        w = self.node("DequantizeLinear", [self.constant(q, "w"), *(self.constant(a) for a in args)], **where)
         b_scale = (np.float32(x.scale) * np.broadcast_to(scales, (channels,))).astype(np.float32)
         b = self.rng.integers(-3000, 3000, channels).astype(np.int32)
-        if self.rng.random() < 0.3:  # channels that saturate whatever comes in, and channels that read nothing
-            b[self.rng.random(channels) < 0.4] = 2**20 * (1 - 2 * int(self.rng.integers(0, 2)))
+        if self.rng.random() < 0.6:  # channels that saturate whatever comes in, and channels that read nothing
+            b[self.rng.random(channels) < 0.4] = 2**24 * (1 - 2 * int(self.rng.integers(0, 2)))
         bias = [self.constant(b, "b"), self.constant(b_scale), self.constant(np.zeros(channels, np.int32))]
         return w, self.node("DequantizeLinear", bias, axis=0)
 
@@ -112,6 +113,20 @@ def conv(g: Graph, x: Value, draw: st.DrawFn) -> Value:
     sides = zip(space, before, after, extents, stride, strict=True)
     out = tuple((size + p + q - e) // s + 1 for size, p, q, e, s in sides)
     return g.some(g.activation(real), (n, channels, *out), x.scale)
+
+
+def bottleneck(g: Graph, x: Value, draw: st.DrawFn) -> Value:
+    """1x1, depthwise, 1x1: where channels that are constant, or that nobody reads, are removed."""
+    n, c, *space = x.shape
+    ones, middle = [1] * len(space), draw(st.integers(2, 9))
+    w, b = g.weights((middle, c, *ones), 0, c, x)
+    x = g.some(g.activation(g.node("Conv", [x.name, w, b])), (n, middle, *space), x.scale)
+    if draw(st.booleans()):
+        w, b = g.weights((middle, 1, *(3 for _ in space)), 0, 3 ** len(space), x)
+        pads = [1] * 2 * len(space)
+        x = g.some(g.activation(g.node("Conv", [x.name, w, b], group=middle, pads=pads)), (n, middle, *space), x.scale)
+    w, b = g.weights((c, middle, *ones), 0, middle, x)
+    return g.some(g.node("Conv", [x.name, w, b]), (n, c, *space), x.scale)
 
 
 def pool(g: Graph, x: Value, draw: st.DrawFn) -> Value:
@@ -212,11 +227,13 @@ def models(draw: st.DrawFn, longest: int = 5) -> onnx.ModelProto:
     values = [x]
     for _ in range(draw(st.integers(1, longest))):
         step = draw(
-            st.sampled_from(["conv", "conv", "conv", "pool", "residual", "residual", "concat", "unary", "moved"])
+            st.sampled_from(["conv", "conv", "bottleneck", "pool", "residual", "residual", "concat", "unary", "moved"])
         )
         match step:
             case "conv":
                 x = conv(g, x, draw)
+            case "bottleneck":
+                x = bottleneck(g, x, draw)
             case "pool":
                 x = pool(g, x, draw)
             case "residual":

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from edgec.compiler import compile_model
+from edgec.ir.interp import Interpreter
 from edgec.ir.program import Array, Program, site
 from edgec.ir.text import print_program
 from edgec.options import CompileOptions
@@ -39,7 +40,9 @@ def whole(program: Program, sample: dict[str, Array]) -> dict[str, Array]:
 
     def value(name: str) -> Array:
         buffer = program.by_name[name]
-        if name not in values and not buffer.view_of:  # running sums name their own output; made at once they start from nothing
+        if (
+            name not in values and not buffer.view_of
+        ):  # running sums name their own output; made at once they start from nothing
             return np.zeros((buffer.rows, buffer.row_elements), buffer.dtype)
         found = values[name] if name in values else value(buffer.view_of)
         return np.asarray(found).reshape(buffer.rows, -1)
@@ -88,6 +91,31 @@ def test_random_models(model: onnx.ModelProto) -> None:
 @given(models(longest=3))
 def test_random_models_dsp(model: onnx.ModelProto) -> None:
     proven(model, "cortex-m4")
+
+
+def test_removed_channels_change_nothing(tmp_path: Path) -> None:
+    """The same models with and without their constant and unobservable channels: equal bytes, and some channels do go."""
+    removed = 0
+
+    @settings(QUICK, max_examples=40)
+    @given(models(longest=4))
+    def both(model: onnx.ModelProto) -> None:
+        nonlocal removed
+        onnx.save(model, tmp_path / "model.onnx")
+        results = []
+        for keep in (False, True):
+            options = CompileOptions(target="host", keep_constant_channels=keep)
+            made = compile_model(tmp_path / "model.onnx", options, tmp_path / "package")
+            arrays = default_samples(made.program)
+            interpreter = Interpreter(made.program, references())
+            results.append([interpreter.run({name: array[i] for name, array in arrays.items()}) for i in range(6)])
+            removed += made.summary["removed_channels"]
+        for one, two in zip(*results, strict=True):
+            for name in one:
+                np.testing.assert_array_equal(one[name], two[name])
+
+    both()
+    assert removed > 0
 
 
 @pytest.mark.slow

@@ -52,6 +52,7 @@ def run_node(
     attrs: Mapping[str, Any] | None = None,
     compiled: bool = True,
     lower: Any = None,
+    features: frozenset[str] = frozenset(),
     **fused: Any,
 ) -> tuple[Array, Program]:
     """The node's result in logical order and the program.  compiled: through interpreter and sanitized host C as
@@ -73,7 +74,7 @@ def run_node(
     sample = {t.buffer: np.ascontiguousarray(np.transpose(o.value, t.perm)) for t, o in active}
     found = rows_alone(program, sample)[made.buffer].reshape(made.physical)
     if compiled:
-        twice = run_program(program, [sample])[0]["y"]
+        twice = run_program(program, [sample], features)[0]["y"]
         if found.dtype == np.float32:
             np.testing.assert_allclose(twice, found, rtol=1e-4, atol=1e-5)
         else:

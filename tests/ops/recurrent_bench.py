@@ -77,7 +77,9 @@ def scale_of(value: Array, symmetric: bool) -> tuple[np.float32, np.int8]:
 class Writer:
     """Builds the model.  ranges: real values that outputs take, for their scales; None: a float model."""
 
-    def __init__(self, case: Case, values: Mapping[str, Array], ranges: Mapping[str, Array] | None, per_channel: bool) -> None:
+    def __init__(
+        self, case: Case, values: Mapping[str, Array], ranges: Mapping[str, Array] | None, per_channel: bool
+    ) -> None:
         self.case, self.values, self.ranges, self.per_channel = case, values, ranges, per_channel
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -123,7 +125,9 @@ class Writer:
             if case.starts == "none":
                 names.append("")
             else:
-                names.append(self.activation(name) if case.starts == "input" else self.constant(name, self.values[name]))
+                names.append(
+                    self.activation(name) if case.starts == "input" else self.constant(name, self.values[name])
+                )
         if case.peepholes:
             names.append(self.constant("P", self.values["P"]))
         while not names[-1]:

@@ -71,6 +71,20 @@ def test_a_right_operand_stored_transposed_is_read_in_place() -> None:
     ort.compare(got, ort.run("MatMul", [a, b], {}, {}, quants=[A, B], out_quant=y, opset=13)[0], 0.99)
 
 
+@pytest.mark.parametrize("k", [1, 3, 4, 7, 8, 13, 16])
+@pytest.mark.parametrize("turned", [False, True])
+def test_dsp_kernel(k: int, turned: bool) -> None:
+    """Tails of rows and columns, extremes of operands and zero points, both layouts of the right operand."""
+    for n in (1, 4, 5, 11):
+        for x in (A, Quant(A.scale, -128), Quant(A.scale, 127)):
+            a, b = codes(2, 3, k), codes(2, k, n)
+            a[0], b[0] = -128, 127
+            operands = [Operand(a, x), Operand(b, Quant(B.scale, x.zero_point), (0, 2, 1) if turned else None)]
+            _, program = run_node("MatMul", operands, (2, 3, n), output(k), lower=lower_matmul, features=frozenset({"dsp"}), compiled=n != 4)
+            if min(k, n) > 1:
+                assert program.steps[-1].attrs["transposed"] == int(turned)
+
+
 def test_constant_left_operand_is_stored() -> None:
     a, b = codes(3, 7), codes(2, 7, 5)
     y = output(7)

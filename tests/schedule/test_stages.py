@@ -130,7 +130,7 @@ def test_turned_segments_have_rings_that_hold(program: Program, cuts: list[bool]
 def test_any_choice_of_segments_covers_every_step(program: Program) -> None:
     """The prices are of candidate segments; the cut takes each step once, in order."""
     made = order(program)
-    found = cut(choices(made, made), len(made.steps))
+    found = cut(choices([made, made]), len(made.steps))
     assert [i for c in found for i in range(c.i, c.j + 1)] == list(range(len(made.steps)))
 
 

@@ -1,0 +1,166 @@
+/* dsp_depthwise: what all 3x3 depthwise kernels share: row pairs of four channels, packed once and read by every output of the band.
+ * Packed: [columns][4 channels][2] words; word 0 holds rows 0 (low half) and 1 of the band, word 1 rows 2 and 3. */
+
+typedef struct {
+    const int32_t *stream; /* per channel: bias, 2*m, then for each column k the bytes w0k, w1k, w1k, w2k (k = 0, 1, 2) */
+    int32_t size, out, stride, pad, channels; /* widths in pixels */
+    int32_t round, zx;
+} edgec_dw3_t;
+
+/* One call of a row function: four channels of one or two output rows.  The order is that of the assembly's registers s2.. */
+typedef struct {
+    int32_t round, channels, pitch; /* pitch: bytes from the first output row to the second */
+    const uint32_t *end;            /* of the columns at which full blocks start */
+    int32_t x_back, out_back;       /* from the end of a channel to the start of the next, in bytes */
+    const int32_t *stream;
+    int32_t rest; /* outputs behind the full blocks */
+    const uint32_t *x;
+    int8_t *out;
+} edgec_dw3_call_t;
+
+typedef void edgec_dw3_rows(const edgec_dw3_call_t *call);
+
+#if EDGEC_DSP_ASM
+#if defined(__ARM_FP) && (__ARM_FP & 4)
+/* Loop state lives in single-precision registers, or in the frame where there are none. */
+#define EDGEC_GET(reg, slot) "vmov " reg ", s" #slot "\n"
+#define EDGEC_PUT(reg, slot) "vmov s" #slot ", " reg "\n"
+#define EDGEC_DW3_ENTER "push {r4-r11, lr}\n" "vldm r0, {s2-s9}\n" "ldrd r0, r1, [r0, #32]\n"
+#define EDGEC_DW3_LEAVE "pop {r4-r11, pc}\n"
+#define EDGEC_DW3_BIAS "vldmia r2!, {s0, s1}\n"
+#else
+#define EDGEC_GET(reg, slot) "ldr " reg ", [sp, #4 * " #slot "]\n"
+#define EDGEC_PUT(reg, slot) "str " reg ", [sp, #4 * " #slot "]\n"
+#define EDGEC_DW3_ENTER "push {r4-r11, lr}\n" "sub sp, sp, #48\n" "ldm r0!, {r4-r11}\n" "add r1, sp, #8\n" "stm r1, {r4-r11}\n" "ldrd r0, r1, [r0]\n"
+#define EDGEC_DW3_LEAVE "add sp, sp, #48\n" "pop {r4-r11, pc}\n"
+#define EDGEC_DW3_BIAS "ldm r2!, {r4, r5}\n" "strd r4, r5, [sp]\n"
+#endif
+
+/* clang-format off */
+/* The weights of the next channel: r8-r10 = (w0k, w1k), r11, r12, lr = (w1k, w2k); bias and multiplier to slots 0 and 1. */
+#define EDGEC_DW3_WEIGHTS \
+    EDGEC_GET("r2", 8) EDGEC_DW3_BIAS "ldm r2!, {r6, r7, r12}\n" EDGEC_PUT("r2", 8) \
+    "sxtb16 r8, r6\n" "sxtb16 r11, r6, ror #8\n" "sxtb16 r10, r12\n" "sxtb16 lr, r12, ror #8\n" "sxtb16 r9, r7\n" "sxtb16 r12, r7, ror #8\n"
+
+/* The next of the four channels; the packed rows are aligned to 32 bytes, so that the address tells which channel it is. */
+#define EDGEC_DW3_NEXT \
+    EDGEC_GET("r2", 6) EDGEC_GET("r3", 7) "add r0, r0, r2\n" "add r1, r1, r3\n" \
+    EDGEC_GET("r2", 5) "add r2, r2, #8\n" EDGEC_PUT("r2", 5) "tst r0, #31\n"
+
+/* Two bytes of each of four channels (r5, r6) to the four words at `at`. */
+#define EDGEC_DW3_PAIR(a0, a1, a2, a3) \
+    "sxtb16 r7, r5\n" "sxtb16 r5, r5, ror #8\n" "sxtb16 r8, r6\n" "sxtb16 r6, r6, ror #8\n" \
+    "pkhbt r9, r5, r6, lsl #16\n" "str r9, " a1 "\n" "pkhtb r9, r8, r7, asr #16\n" "str r9, " a2 "\n" \
+    "pkhtb r9, r6, r5, asr #16\n" "str r9, " a3 "\n" "pkhbt r9, r7, r8, lsl #16\n" "str r9, " a0 "\n"
+
+/* `count` >= 1 columns of two rows; step: bytes from one column of a row to the next. */
+EDGEC_NAKED void edgec_dw3_pack2(EDGEC_ARG uint32_t *at, EDGEC_ARG const int8_t *a, EDGEC_ARG const int8_t *b, EDGEC_ARG int step_a,
+                                 EDGEC_ARG int step_b, EDGEC_ARG int count)
+{
+    __asm__ volatile(
+        "push {r4-r9}\n" "ldrd r4, r12, [sp, #24]\n" "lsrs r12, r12, #1\n" "bcc 1f\n"
+        "ldr r5, [r1]\n" "ldr r6, [r2]\n" "add r1, r1, r3\n" "add r2, r2, r4\n" EDGEC_DW3_PAIR("[r0], #32", "[r0, #8]", "[r0, #16]", "[r0, #24]")
+        "cmp r12, #0\n" "beq 2f\n"
+        "1:\n"
+        "ldr r5, [r1]\n" "ldr r6, [r2]\n" EDGEC_DW3_PAIR("[r0], #64", "[r0, #8]", "[r0, #16]", "[r0, #24]")
+        "ldr r5, [r1, r3]\n" "ldr r6, [r2, r4]\n" "add r1, r1, r3, lsl #1\n" "add r2, r2, r4, lsl #1\n"
+        EDGEC_DW3_PAIR("[r0, #-32]", "[r0, #-24]", "[r0, #-16]", "[r0, #-8]")
+        "subs r12, r12, #1\n" "bne 1b\n"
+        "2:\n" "pop {r4-r9}\n" "bx lr\n");
+}
+
+/* The same for one row: the other half of the words is never read. */
+#define EDGEC_DW3_SINGLE(a0, a1, a2, a3) \
+    "sxtb16 r6, r5\n" "sxtb16 r5, r5, ror #8\n" "str r5, " a1 "\n" "lsr r5, r5, #16\n" "str r5, " a3 "\n" \
+    "lsr r5, r6, #16\n" "str r5, " a2 "\n" "str r6, " a0 "\n"
+
+EDGEC_NAKED void edgec_dw3_pack1(EDGEC_ARG uint32_t *at, EDGEC_ARG const int8_t *a, EDGEC_ARG int step_a, EDGEC_ARG int count)
+{
+    __asm__ volatile(
+        "push {r5, r6}\n" "lsrs r3, r3, #1\n" "bcc 1f\n"
+        "ldr r5, [r1]\n" "add r1, r1, r2\n" EDGEC_DW3_SINGLE("[r0], #32", "[r0, #8]", "[r0, #16]", "[r0, #24]")
+        "cmp r3, #0\n" "beq 2f\n"
+        "1:\n"
+        "ldr r5, [r1]\n" EDGEC_DW3_SINGLE("[r0], #64", "[r0, #8]", "[r0, #16]", "[r0, #24]")
+        "ldr r5, [r1, r2]\n" "add r1, r1, r2, lsl #1\n" EDGEC_DW3_SINGLE("[r0, #-32]", "[r0, #-24]", "[r0, #-16]", "[r0, #-8]")
+        "subs r3, r3, #1\n" "bne 1b\n"
+        "2:\n" "pop {r5, r6}\n" "bx lr\n");
+}
+/* clang-format on */
+#else
+static inline void edgec_dw3_pack2(uint32_t *at, const int8_t *a, const int8_t *b, int step_a, int step_b, int count)
+{
+    for (; count > 0; --count, at += 8, a += step_a, b += step_b) {
+        for (int c = 0; c < 4; ++c) {
+            at[2 * c] = ((uint32_t)(int32_t)a[c] & 0xffffu) | (uint32_t)(int32_t)b[c] << 16;
+        }
+    }
+}
+
+static inline void edgec_dw3_pack1(uint32_t *at, const int8_t *a, int step_a, int count)
+{
+    edgec_dw3_pack2(at, a, a, step_a, step_a, count);
+}
+
+/* One or two output rows of four channels. */
+static inline void edgec_dw3_plain(const edgec_dw3_call_t *call, int rows, int outputs, int stride, int shift, int left)
+{
+    for (int c = 0; c < 4; ++c) {
+        const int32_t *const s = call->stream + 5 * c;
+        for (int i = 0; i < rows * outputs; ++i) {
+            const int y = i / outputs, ox = i % outputs;
+            int32_t acc = s[0];
+            for (int k = 0; k < 3; ++k) {
+                const uint32_t *const x = call->x + (ox * stride + k) * 8 + 2 * c;
+                const uint32_t above = edgec_sxtb16((uint32_t)s[2 + k]), below = edgec_sxtb16_ror8((uint32_t)s[2 + k]);
+                acc = y ? edgec_smlad(x[1], below, edgec_smlabb(above, x[0] >> 16, acc)) : edgec_smlabt(x[1], below, edgec_smlad(x[0], above, acc));
+            }
+            acc = edgec_smmla(edgec_left(acc, left), s[1], call->round) >> shift;
+            call->out[y * call->pitch + ox * call->channels + c] = edgec_ssat8(acc);
+        }
+    }
+}
+#endif
+
+/* `count` columns beside the image hold the zero point. */
+static inline void edgec_dw3_fill(uint32_t *x, int count, int32_t zero)
+{
+    for (int i = 0; i < 8 * count; ++i) {
+        x[i] = ((uint32_t)zero & 0xffffu) | (uint32_t)zero << 16;
+    }
+}
+
+/* All channels of one (two NULL or the last of an odd number) or two output rows.  rows: pointers to the input rows, NULL in the padding;
+ * scratch: 32 bytes for each column of the windows of a row, and 32 more. */
+EDGEC_SHARED void edgec_dw3_band(const edgec_dw3_t *dw, const int8_t *const *rows, int8_t *out, void *scratch, int two, edgec_dw3_rows *run)
+{
+    uint32_t *const x = (uint32_t *)scratch + ((32u - ((uintptr_t)scratch & 31u)) & 31u) / 4u;
+    const int span = (dw->out - 1) * dw->stride + 3, block = two ? 2 : 4, channels = dw->channels;
+    const int inner = dw->pad + dw->size < span ? dw->size : span - dw->pad;
+    const int used = dw->out * dw->stride * 32;
+    const int32_t zero = dw->zx;
+    const int8_t padding[4] = { (int8_t)zero, (int8_t)zero, (int8_t)zero, (int8_t)zero };
+    edgec_dw3_call_t call = { dw->round, channels, dw->out * channels, x + dw->out / block * block * dw->stride * 8, 8 - used,
+                              1 - dw->out * channels, dw->stream, dw->out % block, x, out };
+    edgec_dw3_fill(x, dw->pad, dw->zx);
+    edgec_dw3_fill(x + (dw->pad + inner) * 8, span - dw->pad - inner, dw->zx);
+    for (int c = 0; c < channels; c = c + 4 < channels && c + 8 > channels ? channels - 4 : c + 4) {
+        const int8_t *at[4] = { padding, padding, padding, padding };
+        int step[4] = { 0, 0, 0, 0 };
+        for (int k = 0; k < 3 + two; ++k) {
+            if (rows[k] != NULL) {
+                at[k] = rows[k] + c;
+                step[k] = channels;
+            }
+        }
+        edgec_dw3_pack2(x + dw->pad * 8, at[0], at[1], step[0], step[1], inner);
+        if (two) {
+            edgec_dw3_pack2(x + dw->pad * 8 + 1, at[2], at[3], step[2], step[3], inner);
+        } else {
+            edgec_dw3_pack1(x + dw->pad * 8 + 1, at[2], step[2], inner);
+        }
+        call.stream = dw->stream + 5 * c;
+        call.out = out + c;
+        run(&call);
+    }
+}
