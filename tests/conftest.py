@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The machines are shared: a slow example is no failure, and the same commit draws the same examples.
+settings.register_profile("edgec", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edgec")
 
 ROOT = Path(__file__).resolve().parent.parent
 

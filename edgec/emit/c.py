@@ -83,11 +83,15 @@ def _constants(parts: Parts) -> list[dict[str, object]]:
 
 def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
     """The vocabulary headers pasted into the generated code: scalar always, then what the target's features and the kernels add."""
-    folder = templates_dir() / "isa"
+    folder, env = templates_dir() / "isa", environment()
     names = ["scalar"] + [
         n for n in ("dsp", "mve", "neon", "wasm_simd128") if n in features and (folder / f"{n}.h").exists()
     ]
-    return "\n".join((folder / f"{n}.h").read_text() for n in (*names, *dict.fromkeys(extra)))
+    texts = []
+    for name, *numbers in (header.split() for header in dict.fromkeys((*names, *extra))):
+        variables = {key: int(value) for key, value in (number.split("=") for number in numbers)}
+        texts.append(env.get_template(f"isa/{name}.h").render(variables).lstrip())
+    return "\n".join(texts)
 
 
 def emit(program: Program, features: frozenset[str] = frozenset(), version: str = "") -> Source:
@@ -118,7 +122,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "target": comment(program.target or "any C11 compiler"),
         "arena": program.arena,
         "scratch": program.scratch,
-        "isa": isa_text(features, [h for p in parts.steps for h in p.kernel.headers]),
+        "isa": isa_text(features, [h for p in parts.steps for h in p.kernel.headers(p.site)]),
         "uses_math": any("float32" in (b.dtype for b in (*p.site.inputs, p.site.output)) for p in parts.steps),
         "functions": parts.functions,
         "constants": constants,

@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from edgec.errors import ModelError, UnsupportedError, UsageError
+from edgec.graph.limits import CEILING, bounded_memory
 from edgec.graph.view import is_static
 
 MAX_ACTIVATION_BYTES = 2**28
@@ -101,8 +102,14 @@ def infer(model: ir.Model) -> None:
     """Fills in shapes and types wherever they follow from the inputs, in place.  Raises ModelError where they contradict."""
     strict = not unknown_nodes(model)
     try:
-        proto = onnx.shape_inference.infer_shapes(_skeleton(model), check_type=strict, strict_mode=strict, data_prop=True)
+        with bounded_memory():
+            proto = onnx.shape_inference.infer_shapes(_skeleton(model), check_type=strict, strict_mode=strict, data_prop=True)
     except Exception as error:  # the C++ side raises InferenceError, ValueError or RuntimeError
+        if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+            raise ModelError(
+                f"the shapes of the model cannot be worked out in {CEILING:,} bytes of memory",
+                "a constant of this model claims an absurd size; export it again",
+            ) from error
         raise ModelError(f"the model contradicts itself: {_first_line(error)}", "check the shapes and types of that node") from error
     known = {value.name: value.type for value in (*proto.graph.value_info, *proto.graph.output)}
     for node in model.graph:

@@ -44,7 +44,7 @@ def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     return {"stride": site.ints("stride")[1], "shift": found[0], "left": found[1]}
 
 
-def rows(site: Site, several: bool) -> int:
+def rows(site: Site, alone: bool, several: bool) -> int:
     """Two rows a call where the windows of neighbouring rows overlap by two of three rows."""
     reach = site.step.reach[0]
     together = isinstance(reach, Window) and (reach.out_height % 2 == 0 or reach.out_height == site.output.rows)
@@ -63,7 +63,7 @@ def cost(site: Site) -> Cost:
     total = site.output.rows
     span, fours = (out - 1) * stride + 3, -(-channels // 4)
     inner = min(site.ints("size")[1], span)
-    pairs = total // 2 if rows(site, site.step.group != 1) == 2 else 0
+    pairs = total // 2 if rows(site, False, site.step.group != 1) == 2 else 0
     singles = total - 2 * pairs
     block, four = (53.0, 54.0) if stride == 1 else (53.0, 57.0)
     two = 4 * (20 + out // 2 * block + out % 2 * 29) + 32 * inner + 110

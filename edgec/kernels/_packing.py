@@ -87,7 +87,7 @@ def can_pair(weight: Array) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width: int) -> Array:
+def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width: int, safe: bool) -> Array:
     weight = pad_to(np.frombuffer(data, np.int8).reshape(shape).astype(np.int32), 0, width)
     starts = pad_to(np.frombuffer(bias, np.int32), 0, width).reshape(-1, width)
     factors = pad_to(np.frombuffer(mult, np.int32), 0, width).reshape(-1, width) * 2
@@ -96,17 +96,46 @@ def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width
     )  # group, pair, a or b, k-pair, which of it
     halves = (ordered[:, :, 1] * 256 + ordered[:, :, 0]).astype(np.int16).transpose(0, 2, 1, 3)
     words = np.ascontiguousarray(halves).view(np.int32).reshape(len(starts), -1)
-    return np.concatenate([starts[:, 0::2], words, starts[:, 1::2], factors], axis=1).astype(np.int32)
+    even, odd = starts[:, 0::2], starts[:, 1::2]
+    if safe:
+        return np.concatenate([even, words, odd, factors], axis=1).astype(np.int32)
+    both = (odd.astype(np.int64) * 256 + even).astype(np.uint64).astype(np.uint32).view(np.int32)
+    return np.concatenate([both, even, words, factors], axis=1).astype(np.int32)
 
 
-def pair_stream(weight: Array, bias: Array, mult: Array, width: int) -> Array:
+def pair_stream(weight: Array, bias: Array, mult: Array, width: int, safe: bool) -> Array:
     """The weights of the DSP matrix kernels as they read them, `width` output channels after another (int32 words).
 
-    weight: [O, K] int8, K a multiple of 4; bias (folded), mult: int32 [O].  Each group of channels:
-        bias of the even channels
+    weight: [O, K] int8, K a multiple of 4; bias (folded), mult: int32 [O].  Each group of channels (a, b: even and odd ones):
+        256 * bias_b + bias_a modulo 2^32, then bias_a      safe: bias_a
         for each k-pair, for each channel pair (a, b): 256*b + a of both k
-        bias of the odd channels
+                                                            safe: bias_b
         2 * mult of all
     """
     args = (np.ascontiguousarray(weight).tobytes(), (int(weight.shape[0]), int(weight.shape[1])))
-    return _stream(*args, np.ascontiguousarray(bias).tobytes(), np.ascontiguousarray(mult).tobytes(), width)
+    return _stream(*args, np.ascontiguousarray(bias).tobytes(), np.ascontiguousarray(mult).tobytes(), width, safe)
+
+
+def extremes(site: Site, axes: tuple[int, ...]) -> Array:
+    """The largest magnitude that the accumulator of each output channel can reach, whatever the int8 input.  int64 [O]."""
+    weight = site.const("weight").astype(np.int64)
+    bias = site.const("bias").astype(np.int64) - site.int("zx") * weight.sum(axis=axes)
+    up, down = np.maximum(weight, 0).sum(axis=axes), np.minimum(weight, 0).sum(axis=axes)
+    return np.asarray(np.maximum(np.abs(bias + 127 * up - 128 * down), np.abs(bias - 128 * up + 127 * down)))
+
+
+def dot_variant(site: Site, axes: tuple[int, ...]) -> dict[str, Scalar | str | bool]:
+    """Template variables of the matrix kernels: shifts, and whether odd channels need the form that takes any bias."""
+    found = doubled_shift(site, axes)
+    assert found is not None
+    shift, left = found
+    each = int(site.const("weight").shape[0]) // (site.int("groups") if "groups" in site.step.attrs else 1)
+    odd = extremes(site, axes).reshape(-1, each)[:, 1::2]
+    safe = shift > 15 or bool((odd << left >= 1 << 23).any())
+    return {"shift": shift, "left": left, "safe": safe}
+
+
+def dot_headers(site: Site, axes: tuple[int, ...], shape: str) -> tuple[str, ...]:
+    """The isa files that a matrix kernel needs."""
+    numbers = dot_variant(site, axes)
+    return "dsp_dot", f"dsp_dot_{shape} shift={numbers['shift']} left={numbers['left']} safe={int(numbers['safe'])}"

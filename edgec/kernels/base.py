@@ -59,8 +59,9 @@ class Kernel:
     inplace: inputs whose element i may be overwritten by output element i while the call runs (same offset, same element size or smaller out);
     variant: template variables; steps with equal variants share one C function; pack: the parameter struct;
     scratch: bytes needed during the call (None: the function takes no scratch argument);
-    group: rows a call makes, in place of rows_per_call (0: all); its second argument says whether several are wanted, which costs RAM;
-    headers: files of templates/isa that its C needs beside those of the target, pasted once;
+    group(site, alone, several): rows a call makes, in place of rows_per_call (0: all); alone: the step is a segment of its own, its rows
+    lie contiguous; several: more than the fewest are wanted if that is faster, though it costs RAM;
+    headers: files of templates/isa that its C needs beside those of the target, pasted once: "name" or "name variable=number ...";
     cost: what one inference of the step takes when a call makes step.group rows.
     """
 
@@ -74,11 +75,11 @@ class Kernel:
     units: Callable[[Site], int] | None = None
     row: bool = False
     rows_per_call: int = 1
-    group: Callable[[Site, bool], int] | None = None
+    group: Callable[[Site, bool, bool], int] | None = None
     inplace: tuple[int, ...] = ()
     variant: Callable[[Site], Mapping[str, Scalar | str | bool]] = no_variant
     scratch: Callable[[Site], int] | None = None
-    headers: tuple[str, ...] = ()
+    headers: Callable[[Site], tuple[str, ...]] = lambda site: ()
     cost: Callable[[Site], Cost] = field(default=lambda site: Cost())
 
     def access_of(self, index: int) -> str:

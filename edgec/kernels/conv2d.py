@@ -7,6 +7,8 @@ import numpy as np
 from edgec.ir.program import Array, Site
 from edgec.kernels._packing import (
     can_pair,
+    dot_headers,
+    dot_variant,
     doubled_shift,
     dsp_fields,
     folded_bias,
@@ -55,27 +57,33 @@ def by_group(site: Site, each: int) -> list[Array]:
     return [weight[first : first + each] for first in range(0, len(weight), each)]
 
 
+def direct(site: Site) -> bool:
+    """Whether kernel rows are widened where they lie: whole words; else the window is gathered first, and padded only at its end."""
+    _, _, kernel_w, part = site.const("weight").shape
+    return int(kernel_w) * int(part) % 4 == 0
+
+
 def pack_dsp(site: Site) -> Packed:
-    """A weight stream for each group; a kernel row is a run of kernel_w * part bytes, padded to words with zeros."""
+    """A weight stream for each group, windows padded to words with zeros."""
     fields = geometry(site)
     each = int(fields["each"])
     bias, mult = folded_bias(site, AXES), site.const("mult")
+    safe = bool(dot_variant(site, AXES)["safe"])
     streams = []
     for index, weight in enumerate(by_group(site, each)):
-        runs = pad_to(weight.reshape(each, weight.shape[1], -1), 2, 4).reshape(each, -1)
         here = slice(index * each, (index + 1) * each)
-        streams.append(pair_stream(runs, bias[here], mult[here], 4))
-    numbers = {**fields, "groups": site.int("groups"), "zx": site.int("zx"), **dsp_fields(site, AXES)}
-    return Packed(
-        {**numbers, "group_words": int(streams[0].shape[1]), "stream": np.concatenate([s.reshape(-1) for s in streams])}
-    )
+        streams.append(pair_stream(pad_to(weight.reshape(each, -1), 1, 4), bias[here], mult[here], 4, safe))
+    numbers = dsp_fields(site, AXES)
+    kept = {name: numbers[name] for name in ("round", "lo", "hi")}
+    fields |= {"groups": site.int("groups"), "zx": site.int("zx"), **kept, "group_words": int(streams[0].shape[1])}  # type: ignore[dict-item]
+    return Packed({**fields, "stream": np.concatenate([s.reshape(-1) for s in streams])})
 
 
 def scratch_dsp(site: Site) -> int:
-    """Two widened windows, and one kernel row of each as bytes."""
-    _, kernel_h, kernel_w, part = site.const("weight").shape
-    run = -(-int(kernel_w) * int(part) // 4) * 4
-    return int(kernel_h) * run * 4 + 2 * run
+    """Two widened windows, and one kernel row (or the window) of each as bytes."""
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    fours = -(-kernel_h * kernel_w * part // 4)
+    return fours * 16 + (2 * kernel_w * part if direct(site) else fours * 8)
 
 
 def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: float = 0.0) -> Cost:
@@ -99,6 +107,8 @@ KERNELS = [
         when=is_dsp,
         access=("taps_null",),
         scratch=scratch_dsp,
+        variant=lambda site: {"direct": direct(site), **dot_variant(site, AXES)},
+        headers=lambda site: dot_headers(site, AXES, "2x4"),
         cost=lambda site: predicted(site, 0.81, 7.0, 1.6),
     ),
     Kernel(

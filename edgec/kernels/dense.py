@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from edgec.ir.program import Site
 from edgec.kernels._packing import (
     can_pair,
+    dot_headers,
+    dot_variant,
     doubled_shift,
     dsp_fields,
     folded_bias,
@@ -65,14 +67,21 @@ def width(site: Site) -> int:
 
 def pack_dsp(site: Site) -> Packed:
     weight = pad_to(site.const("weight"), 1, 4)
-    stream = pair_stream(weight, folded_bias(site, (1,)), site.const("mult"), width(site))
-    numbers = {"depth": depth(site), "outputs": outputs(site), **dsp_fields(site, (1,))}
-    return Packed({**numbers, "group_words": int(stream.shape[1]), "stream": stream.reshape(-1)})
+    safe = bool(dot_variant(site, (1,))["safe"])
+    stream = pair_stream(weight, folded_bias(site, (1,)), site.const("mult"), width(site), safe)
+    numbers = dsp_fields(site, (1,))
+    kept = {name: numbers[name] for name in ("round", "lo", "hi")}
+    return Packed({"depth": depth(site), "outputs": outputs(site), **kept, "stream": stream.reshape(-1)})
 
 
 def scratch_dsp(site: Site) -> int:
     """Widened pixels."""
     return -(-depth(site) // 4) * (8 if width(site) == 8 else 16)
+
+
+def rows_dsp(site: Site, alone: bool, several: bool) -> int:
+    """All rows at once where they lie together; in a pipeline two where that saves a pixel on its own."""
+    return 0 if alone else 2 if several and pixels(site) % 2 and site.output.rows > 1 else 1
 
 
 def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
@@ -93,7 +102,8 @@ KERNELS = [
         when=lambda site: is_dsp(site) and width(site) == 8,
         units=pixels,
         scratch=scratch_dsp,
-        variant=lambda site: {"pixels": 1},
+        variant=lambda site: {"pixels": 1, **dot_variant(site, (1,))},
+        headers=lambda site: dot_headers(site, (1,), "1x8"),
         cost=lambda site: predicted(site, 0.96, 7.0),
     ),
     Kernel(
@@ -105,7 +115,9 @@ KERNELS = [
         when=lambda site: is_dsp(site) and width(site) == 4,
         units=pixels,
         scratch=scratch_dsp,
-        variant=lambda site: {"pixels": 2},
+        variant=lambda site: {"pixels": 2, **dot_variant(site, (1,))},
+        headers=lambda site: dot_headers(site, (1,), "2x4"),
+        group=rows_dsp,
         cost=lambda site: predicted(site, 0.81, 7.0),
     ),
     Kernel(

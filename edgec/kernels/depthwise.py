@@ -111,7 +111,7 @@ KERNELS = [
         group=_depthwise3.rows,
         scratch=_depthwise3.scratch,
         variant=_depthwise3.variant,
-        headers=("dsp_depthwise",),
+        headers=lambda site: ("dsp_depthwise",),
         cost=_depthwise3.cost,
     ),
     Kernel(
@@ -124,6 +124,7 @@ KERNELS = [
         access=("taps_null",),
         scratch=scratch_dsp,
         variant=variant_dsp,
+        headers=lambda site: ("dsp_dot",),
         cost=lambda site: predicted(site, 1.6, 10.0),
     ),
     Kernel(

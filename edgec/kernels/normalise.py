@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from edgec.ir.program import Array, Site
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
@@ -39,27 +40,58 @@ def pack_float(site: Site) -> Packed:
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     attrs, depth = site.step.attrs, sizes(site)["depth"]
     assert isinstance(depth, int)
-    return {"rms": bool(attrs.get("rms", 0)), "wide": depth >= NARROW_SUM, "lo": "lo" in attrs, "hi": "hi" in attrs}
+    return {
+        "rms": bool(attrs.get("rms", 0)),
+        "wide": depth >= NARROW_SUM,
+        "dsp": False,
+        "lo": "lo" in attrs,
+        "hi": "hi" in attrs,
+    }
 
 
 def all_of(dtype: str) -> Callable[[Site], bool]:
     return lambda site: site.output.dtype == site.input.dtype == dtype
 
 
+def with_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
+    return {**variant(site), "dsp": True}
+
+
 def cost(each: float) -> Callable[[Site], Cost]:
-    return lambda site: Cost(
-        each * site.output.elements,
-        1.3 * each * site.output.elements,
-        sum(int(c.nbytes) for c in site.step.consts.values()),
+    """Instructions an element, and 250 for the root of each group."""
+
+    def price(site: Site) -> Cost:
+        depth = sizes(site)["depth"]
+        assert isinstance(depth, int)
+        count = site.output.elements * (each + 250.0 / depth)
+        return Cost(count, 1.3 * count, sum(int(c.nbytes) for c in site.step.consts.values()))
+
+    return price
+
+
+def kernel(op: str, dtype: str, each: float, dsp: bool = False) -> Kernel:
+    """The one kernel form of an operator and type."""
+    name = f"{op}_{'s8' if dtype == 'int8' else 'f32'}"
+    call: dict[str, Any] = {"units": groups} if op == "layernorm" else {"access": ("all",)}
+    return Kernel(
+        f"{name}_dsp" if dsp else name,
+        op,
+        name,
+        pack_int8 if dtype == "int8" else pack_float,
+        when=all_of(dtype),
+        needs=frozenset({"dsp"}) if dsp else frozenset(),
+        inplace=(0,),
+        variant=with_dsp if dsp else variant,
+        cost=cost(each),
+        **call,
     )
 
 
 KERNELS = [
-    Kernel("layernorm_s8", "layernorm", "layernorm_s8", pack_int8, when=all_of("int8"), units=groups, inplace=(0,), variant=variant, cost=cost(19.0)),
-    Kernel("layernorm_f32", "layernorm", "layernorm_f32", pack_float, when=all_of("float32"), units=groups, inplace=(0,), variant=variant,
-           cost=cost(30.0)),
-    Kernel("groupnorm_s8", "groupnorm", "groupnorm_s8", pack_int8, when=all_of("int8"), access=("all",), inplace=(0,), variant=variant,
-           cost=cost(24.0)),
-    Kernel("groupnorm_f32", "groupnorm", "groupnorm_f32", pack_float, when=all_of("float32"), access=("all",), inplace=(0,), variant=variant,
-           cost=cost(34.0)),
-]  # fmt: skip
+    kernel("layernorm", "int8", 18.0, dsp=True),
+    kernel("layernorm", "int8", 21.0),
+    kernel("layernorm", "float32", 30.0),
+    kernel("groupnorm", "int8", 20.0, dsp=True),
+    kernel("groupnorm", "int8", 24.0),
+    kernel("groupnorm", "float32", 34.0),
+]

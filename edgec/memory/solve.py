@@ -7,7 +7,7 @@ from typing import Any
 from edgec.memory.lifetime import Block
 from edgec.memory.trail import Trail
 
-SECONDS = 5.0  # deterministic time, so that equal inputs give equal plans on any machine
+SECONDS = 2.0  # deterministic time, so that equal inputs give equal plans on any machine
 
 
 def _solver() -> Any:

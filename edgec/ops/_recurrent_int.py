@@ -55,7 +55,7 @@ def sigmoid(table: Array, a: Array) -> Array:
     v = np.minimum(np.abs(a), LIMIT - 1)
     i, j = v >> 11, v & 2047
     s = table[i] + round_shift((table[i + 1] - table[i]) * j, 11)
-    return np.where(a >= 0, s, 65536 - s)
+    return np.asarray(np.where(a >= 0, s, 65536 - s))
 
 
 def tanh(table: Array, a: Array) -> Array:

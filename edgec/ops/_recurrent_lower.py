@@ -33,7 +33,10 @@ FIRST_BACKWARD = {"forward": (1, 1), "reverse": (1, 0), "bidirectional": (2, 1)}
 
 @dataclass(frozen=True)
 class Node:
-    """What a node says, checked.  sizes: attrs that come from shapes; consts: real values in ONNX order; wanted: outputs that something reads; acts: (name, alpha, beta)."""
+    """What a node says, checked.
+
+    sizes: attrs that come from shapes; consts: real values in ONNX order; wanted: outputs that something reads; acts: (name, alpha, beta).
+    """
 
     op: str
     x: Tensor

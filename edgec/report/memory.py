@@ -16,8 +16,9 @@ _COLUMNS = 64
 def memory_text(document: Mapping[str, Any]) -> str:
     """One block a segment: its steps, then a bar for each live buffer (`=` full, `o` ring, `#` written over another, `s` scratch)."""
     arena = max(int(document["arena_bytes"]), 1)
-    lines = [f"arena {arena} bytes, {len(document['segments'])} segments; each column is {-(-arena // _COLUMNS)} bytes", ""]
-    for index, segment in enumerate(document["segments"]):
+    segments = document.get("segments") or [{"steps": [s["name"]], "reverse": False, "push": False} for s in document["steps"]]
+    lines = [f"arena {arena} bytes, {len(segments)} segments; each column is {-(-arena // _COLUMNS)} bytes", ""]
+    for index, segment in enumerate(segments):
         notes = [word for word in ("reverse", "push") if segment[word]]
         lines.append(f"{index:3d}  {' -> '.join(map(clean, segment['steps']))}{'  (' + ', '.join(notes) + ')' if notes else ''}")
         live = [e for e in document["memory_plan"] if e["first"] <= index <= e["last"]]
@@ -25,8 +26,8 @@ def memory_text(document: Mapping[str, Any]) -> str:
             start, stop = entry["offset"], entry["offset"] + entry["bytes"]
             first = start * _COLUMNS // arena
             width = max(1, min(-(-stop * _COLUMNS // arena), _COLUMNS) - first)
-            made_here = entry["over"] and entry["first"] == index
-            mark = "s" if entry["buffer"].startswith("scratch") else "#" if made_here else "o" if entry["ring"] else "="
+            made_here = entry.get("over") and entry["first"] == index
+            mark = "s" if entry["buffer"].startswith("scratch") else "#" if made_here else "o" if entry.get("ring") else "="
             over = f" over {', '.join(map(clean, entry['over']))}" if made_here else ""
             bar = " " * first + mark * width
             lines.append(f"     |{bar:<{_COLUMNS}}| {clean(entry['buffer'])} {start}..{stop}{over}")

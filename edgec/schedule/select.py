@@ -14,7 +14,7 @@ def rows_at_once(at: Site, chosen: Kernel, alone: bool, several: bool) -> int:
     """Output rows a call makes; 0 for all of them.  alone: the step is a segment of its own, so its rows lie contiguous;
     several: more rows a call are wanted where that is faster."""
     if chosen.group is not None:
-        return min(chosen.group(at, several), at.output.rows)
+        return min(chosen.group(at, alone, several), at.output.rows)
     access = [chosen.access_of(i) for i in range(len(at.inputs))]
     if chosen.row or any(a.startswith("taps") for a in access):
         return chosen.rows_per_call

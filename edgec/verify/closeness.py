@@ -120,7 +120,9 @@ class LayerByLayer:
 
     def _made(self, step: Step, have: Mapping[str, Array]) -> Array:
         at = site(self.program, step)
-        nothing = np.zeros(at.output.elements, at.output.dtype)  # running sums read what they make; at once, from nothing
+        nothing = np.zeros(
+            at.output.elements, at.output.dtype
+        )  # running sums read what they make; at once, from nothing
         rows = [have.get(self.bases[b.name], nothing).reshape(b.rows, b.row_elements) for b in at.inputs]
         return np.asarray(self.references[step.op](at, 0, at.output.rows, rows)).reshape(-1)
 

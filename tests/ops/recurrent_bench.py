@@ -66,11 +66,11 @@ def arrays(case: Case, seed: int = 0) -> dict[str, Array]:
 
 
 def scale_of(value: Array, symmetric: bool) -> tuple[np.float32, np.int8]:
-    """int8 scale and zero point that cover a value."""
+    """int8 scale and zero point that cover a value; its ends are no ties, of which saturated states would be full."""
     low, high = min(float(value.min()), 0.0), max(float(value.max()), 0.0)
     if symmetric:
         return np.float32(max(-low, high) / 127), np.int8(0)
-    scale = np.float32((high - low) / 255)
+    scale = np.float32(max(high - low, 1e-6) / 253.7)
     return scale, np.int8(np.clip(np.rint(-128 - low / scale), -128, 127))
 
 

@@ -114,6 +114,7 @@ def test_host_c_ends_of_the_range(depth: int) -> None:
     ):
         operands = [Operand(q, x), Operand(gamma, const=True), Operand(beta, const=True)]
         run_node("LayerNormalization", operands, q.shape, y, {"epsilon": epsilon})
+        run_node("LayerNormalization", operands, q.shape, y, {"epsilon": epsilon}, features=frozenset({"dsp"}))
         run_node("RMSNormalization", operands[:2], q.shape, y, {"epsilon": epsilon})
 
 
@@ -126,6 +127,7 @@ def test_group(shape: tuple[int, ...], groups: int, perm: tuple[int, ...] | None
     operands = [Operand(q, X, perm), Operand(gamma, const=True), Operand(beta, const=True)]
     attrs = {"num_groups": groups, "epsilon": 1e-5}
     got, _ = run_node("GroupNormalization", operands, shape, Y, attrs)
+    run_node("GroupNormalization", operands, shape, Y, attrs, features=frozenset({"dsp"}))
     want = ort.run(
         "GroupNormalization", [q, None, None], {1: gamma, 2: beta}, attrs, quants=[X], out_quant=Y, opset=21
     )[0]

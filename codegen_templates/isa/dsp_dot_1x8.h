@@ -1,0 +1,79 @@
+{% set name = "edgec_dot_1x8_%d_%d%s" % (shift, left, "_safe" if safe else "") %}
+{% set S, T = ["r4", "r5", "r6", "r7"], ["r8", "r9", "r10", "r11"] %}
+/* ---- one pixel by eight channels, shift {{ shift }}{{ ", left %d" % left if left }}; the stream is that of edgec_dot_2x4, eight channels at a time ---- */
+#if EDGEC_DSP_ASM
+/* clang-format off */
+/* Frame: 0 end, 4 x, 8 round, 16 entry, 20 out, 24 end of the stream. */
+EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out, EDGEC_ARG const int32_t *stop)
+{
+    __asm__ volatile(
+        "push {r4-r11, lr}\n" "sub sp, sp, #32\n" "strd r2, r3, [sp, #20]\n"
+        "ldm r0, {r5-r7}\n" "stm sp, {r5-r7}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("116")
+        "1:\n"
+        "ldr r0, [sp, #4]\n" "ldm r1!, {r4-r7{{ "" if safe else "-r11" }}}\n"{% if safe %} "mov r8, r4\n" "mov r9, r5\n" "mov r10, r6\n" "mov r11, r7\n"{% endif %}
+
+        EDGEC_DOT_LOOP("ldrd r2, r3, [r0], #8\n" EDGEC_MAC_1X8("r2") EDGEC_MAC_1X8("r3"))
+        {% for s in S %}"sub {{ s }}, {{ s }}, {{ T[loop.index0] }}\n" {% endfor %}
+
+{% if safe %}
+        "ldrd r2, r3, [r1], #8\n" "add r4, r2, r4, asr #8\n" "add r5, r3, r5, asr #8\n"
+        "ldrd r2, r3, [r1], #8\n" "add r6, r2, r6, asr #8\n" "add r7, r3, r7, asr #8\n"
+{% endif %}
+{% if left %}
+        {% for r in S + T %}"lsl {{ r }}, {{ r }}, #{{ left }}\n" {% endfor %}
+
+{% endif %}
+        "ldr r12, [sp, #8]\n"{% if not safe %} "lsl lr, r12, #8\n"{% endif %}
+
+{% for s in S %}
+        "ldrd r2, r3, [r1], #8\n" "smmla {{ T[loop.index0] }}, {{ T[loop.index0] }}, r2, r12\n" "smmla {{ s }}, {{ s }}, r3, {{ "r12" if safe else "lr" }}\n"
+{% endfor %}
+        "ldr r2, [sp, #20]\n"
+{% for s in S %}
+        "ssat {{ T[loop.index0] }}, #8, {{ T[loop.index0] }}, asr #{{ shift }}\n" "strb {{ T[loop.index0] }}, [r2], #1\n"
+        "ssat {{ s }}, #8, {{ s }}, asr #{{ shift if safe else shift + 8 }}\n" "strb {{ s }}, [r2], #1\n"
+{% endfor %}
+        "ldr r3, [sp, #24]\n" "str r2, [sp, #20]\n" "cmp r1, r3\n" "bne 1b\n"
+        "add sp, sp, #32\n" "pop {r4-r11, pc}\n");
+}
+/* clang-format on */
+#else
+static inline void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, const int32_t *stop)
+{
+    const int words = dot->fours * 8;
+    while (stream != stop) {
+{% if safe %}
+        const int32_t *const h = stream + 4, *const odd = h + words, *const m2 = odd + 4;
+{% else %}
+        const int32_t *const h = stream + 8, *const m2 = h + words;
+{% endif %}
+        for (int i = 0; i < 4; ++i) {
+            int32_t s = stream[i], t = stream[{{ "i" if safe else "4 + i" }}];
+            edgec_dot_pair(dot, dot->x, 1, h + i, 4, &s, &t);
+            s = edgec_i32((uint32_t)s - (uint32_t)t);
+{% if safe %}
+            s = edgec_add_wrap(odd[i], s >> 8);
+{% endif %}
+            out[2 * i] = edgec_ssat8(edgec_smmla(edgec_left(t, {{ left }}), m2[2 * i], dot->round) >> {{ shift }});
+            out[2 * i + 1] = edgec_ssat8(edgec_smmla(edgec_left(s, {{ left }}), m2[2 * i + 1], {{ "dot->round) >> %d" % shift if safe else "dot->round * 256) >> %d" % (shift + 8) }});
+        }
+        stream = m2 + 8;
+        out += 8;
+    }
+}
+#endif
+
+/* All `outputs` channels of one pixel. */
+EDGEC_SHARED void {{ name }}_all(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, int outputs)
+{
+    const int words = dot->fours * 8 + 16, full = outputs / 8;
+    const int32_t *const stop = stream + full * words;
+    if (full > 0) {
+        {{ name }}(dot, stream, out, stop);
+    }
+    if (outputs % 8 != 0) {
+        int8_t last[8];
+        {{ name }}(dot, stop, last, stop + words);
+        memcpy(out + full * 8, last, (size_t)(outputs % 8));
+    }
+}
