@@ -88,6 +88,39 @@ static inline uint32_t edgec_pkhtb(uint32_t a, uint32_t b)
 #endif
 }
 
+/* sum + the pair (byte 0, byte 2) or (byte 1, byte 3) of x, each half modulo 2^16. */
+static inline uint32_t edgec_sxtab16(uint32_t sum, uint32_t x)
+{
+#if EDGEC_DSP_ASM
+    __asm__("sxtab16 %0, %0, %1" : "+r"(sum) : "r"(x));
+    return sum;
+#else
+    const uint32_t pair = edgec_sxtb16(x);
+    return ((sum + pair) & 0xffffu) | ((sum & 0xffff0000u) + (pair & 0xffff0000u));
+#endif
+}
+
+static inline uint32_t edgec_sxtab16_ror8(uint32_t sum, uint32_t x)
+{
+#if EDGEC_DSP_ASM
+    __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sum) : "r"(x));
+    return sum;
+#else
+    return edgec_sxtab16(sum, x >> 8);
+#endif
+}
+
+/* The halves of a pair as numbers. */
+static inline int32_t edgec_low(uint32_t pair)
+{
+    return (int32_t)((pair & 0xffffu) ^ 0x8000u) - 0x8000;
+}
+
+static inline int32_t edgec_high16(uint32_t pair)
+{
+    return (int32_t)((pair >> 16) ^ 0x8000u) - 0x8000;
+}
+
 #if !EDGEC_DSP_ASM
 static inline int32_t edgec_half(uint32_t pair, int which)
 {

@@ -108,3 +108,41 @@ static inline void edgec_dot_pair(const edgec_dot_t *dot, const uint32_t *x, int
     }
 }
 #endif
+
+typedef void edgec_dot_two(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, const int32_t *stop);
+typedef void edgec_dot_one(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, const int32_t *stop);
+
+/* All `outputs` channels of two pixels, or of the first (out1 NULL); a last group that is not full goes through a buffer. */
+EDGEC_SHARED void edgec_dot_2x4_all(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, int outputs,
+                                    edgec_dot_two *two, edgec_dot_one *one)
+{
+    const int words = dot->fours * 4 + 8, full = outputs / 4;
+    const int32_t *const stop = stream + full * words;
+    if (full > 0) {
+        if (out1 != NULL) {
+            two(dot, stream, out0, out1, stop);
+        } else {
+            one(dot, stream, out0, stop);
+        }
+    }
+    if (outputs % 4 != 0) {
+        int8_t last[8];
+        two(dot, stop, last, last + 4, stop + words);
+        for (int i = full * 4; i < outputs; ++i) {
+            out0[i] = last[i % 4];
+            if (out1 != NULL) {
+                out1[i] = last[4 + i % 4];
+            }
+        }
+    }
+}
+
+/* n pixels [depth] -> [outputs], two at a time.  dot: all but the pixels themselves; wide: room for two widened ones. */
+EDGEC_SHARED void edgec_dense_2x4(const edgec_dot_t *dot, uint32_t *wide, const int8_t *x, int depth, const int32_t *stream, int8_t *out,
+                                  int outputs, int n, edgec_dot_two *two, edgec_dot_one *one)
+{
+    for (; n > 0; n -= 2, x += 2 * depth, out += 2 * outputs) {
+        edgec_widen2(wide, x, n > 1 ? x + depth : x, depth);
+        edgec_dot_2x4_all(dot, stream, out, n > 1 ? out + outputs : NULL, outputs, two, one);
+    }
+}

@@ -96,38 +96,14 @@ static inline void {{ name }}_pixel(const edgec_dot_t *dot, const int32_t *strea
     }
 }
 
-static inline void {{ name }}_one(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, const int32_t *stop)
+static void {{ name }}_one(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, const int32_t *stop)
 {
     {{ name }}_pixel(dot, stream, dot->x, out0, stop);
 }
 
-static inline void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, const int32_t *stop)
+static void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, const int32_t *stop)
 {
     {{ name }}_pixel(dot, stream, dot->x, out0, stop);
     {{ name }}_pixel(dot, stream, dot->x + 1, out1, stop);
 }
 #endif
-
-/* All `outputs` channels of two pixels, or of the first (out1 NULL); a last group that is not full goes through a buffer. */
-EDGEC_SHARED void {{ name }}_all(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, int outputs)
-{
-    const int words = dot->fours * 4 + 8, full = outputs / 4;
-    const int32_t *const stop = stream + full * words;
-    if (full > 0) {
-        if (out1 != NULL) {
-            {{ name }}(dot, stream, out0, out1, stop);
-        } else {
-            {{ name }}_one(dot, stream, out0, stop);
-        }
-    }
-    if (outputs % 4 != 0) {
-        int8_t last[8];
-        {{ name }}(dot, stop, last, last + 4, stop + words);
-        for (int i = full * 4; i < outputs; ++i) {
-            out0[i] = last[i % 4];
-            if (out1 != NULL) {
-                out1[i] = last[4 + i % 4];
-            }
-        }
-    }
-}

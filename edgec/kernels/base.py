@@ -62,7 +62,8 @@ class Kernel:
     group(site, alone, several): rows a call makes, in place of rows_per_call (0: all); alone: the step is a segment of its own, its rows
     lie contiguous; several: more than the fewest are wanted if that is faster, though it costs RAM;
     headers: files of templates/isa that its C needs beside those of the target, pasted once: "name" or "name variable=number ...";
-    cost: what one inference of the step takes when a call makes step.group rows.
+    cost: what one inference of the step takes when a call makes step.group rows;
+    priority: kernels of a higher one are preferred, whatever their module's name (wider instruction sets).
     """
 
     name: str
@@ -81,6 +82,7 @@ class Kernel:
     scratch: Callable[[Site], int] | None = None
     headers: Callable[[Site], tuple[str, ...]] = lambda site: ()
     cost: Callable[[Site], Cost] = field(default=lambda site: Cost())
+    priority: int = 0
 
     def access_of(self, index: int) -> str:
         return self.access[min(index, len(self.access) - 1)]

@@ -120,6 +120,24 @@ def serves(dtype: str, mode: str) -> Callable[[Site], bool]:
     return when
 
 
+def add_offset(site: Site) -> int:
+    """Rounding and all three zero points of an addition, at the scale of its products."""
+    zeros = site.int("ma") * site.int("za") + site.int("mb") * site.int("zb")
+    return (1 << (site.int("k") - 1)) + (site.int("zy") << site.int("k")) - zeros
+
+
+def is_dsp_add(site: Site) -> bool:
+    """Whether the sums of an addition, output zero point included, fit int32."""
+    if not serves("int8", "same")(site) or site.step.attrs["kind"] != "add" or is_wide(site):
+        return False
+    parts = [abs(add_offset(site)), 128 * abs(site.int("ma")), 128 * abs(site.int("mb"))]
+    return sum(parts) < 2**31
+
+
+def pack_dsp_add(site: Site) -> Packed:
+    return Packed({**{name: site.int(name) for name in ("ma", "mb", "lo", "hi")}, "offset": add_offset(site)})
+
+
 def cost(site: Site) -> Cost:
     each = PER_ELEMENT.get(str(site.step.attrs["kind"]), 10) + (25 if site.step.attrs["mode"] == "strided" else 0)
     count = float(each * site.output.elements)
@@ -143,4 +161,18 @@ def _kernel(op: str, dtype: str, mode: str) -> Kernel:
     )
 
 
-KERNELS = [_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)]
+ADD_DSP = Kernel(
+    "add_s8_dsp",
+    "add",
+    "add_s8_dsp",
+    pack_dsp_add,
+    needs=frozenset({"dsp"}),
+    when=is_dsp_add,
+    access=("run", "run"),
+    units=row_elements,
+    inplace=(0, 1),
+    variant=lambda site: {"k": site.int("k")},
+    cost=lambda site: Cost(7.3 * site.output.elements, 7.9 * site.output.elements),
+)
+
+KERNELS = [ADD_DSP] + [_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)]

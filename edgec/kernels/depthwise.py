@@ -67,19 +67,15 @@ def pack_dsp(site: Site) -> Packed:
 
 
 def variant_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
-    """The kernel's shape is unrolled; rows are packed three at a time, or two."""
+    """The row pairs are unrolled."""
     kernel_h, kernel_w = site.ints("kernel")
     found = doubled_shift(site, AXES)
-    groups = (
-        [list(range(3))] if kernel_h == 3 else [list(range(k, min(k + 2, kernel_h))) for k in range(0, kernel_h, 2)]
-    )
     left = found is not None and found[1] > 0
     return {
         "kernel_h": kernel_h,
         "kernel_w": kernel_w,
         "stride": site.ints("stride")[1],
         "left": left,
-        "groups": groups,
     }
 
 
@@ -124,7 +120,7 @@ KERNELS = [
         access=("taps_null",),
         scratch=scratch_dsp,
         variant=variant_dsp,
-        headers=lambda site: ("dsp_dot",),
+        headers=lambda site: ("dsp_dot", "dsp_depthwise_any"),
         cost=lambda site: predicted(site, 1.6, 10.0),
     ),
     Kernel(

@@ -18,12 +18,24 @@ def pack_finish(site: Site) -> Packed:
 
 KERNELS = [
     Kernel(
+        "pool_sum_s8_dsp",
+        "pool_sum",
+        "pool_sum_s8",
+        pack_sum,
+        needs=frozenset({"dsp"}),
+        row=True,
+        inplace=(1,),
+        variant=lambda site: {"dsp": True},
+        cost=lambda site: Cost(2.0 * site.input.elements + 8.0 * site.output.elements),
+    ),
+    Kernel(
         "pool_sum_s8",
         "pool_sum",
         "pool_sum_s8",
         pack_sum,
         row=True,
         inplace=(1,),
+        variant=lambda site: {"dsp": False},
         cost=lambda site: Cost(3.0 * site.input.elements + 8.0 * site.output.elements),
     ),
     Kernel(

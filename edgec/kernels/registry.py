@@ -19,7 +19,7 @@ def all_kernels() -> tuple[Kernel, ...]:
     for info in sorted(pkgutil.iter_modules(edgec.kernels.__path__), key=lambda i: i.name):
         module = importlib.import_module(f"edgec.kernels.{info.name}")
         found.extend(getattr(module, "KERNELS", ()))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda k: -k.priority))  # stable: module by module within a priority
 
 
 @cache

@@ -274,11 +274,22 @@ class Lowerer:
         for value, tensor in zip(node.outputs if len(node.outputs) > 1 else [group.last], made, strict=False):
             self.values[str(value.name)] = replace(tensor, name=str(value.name))
         self.done.update(group.absorbed)
-        for nodes, tensor, quant in zip([group.quantize, *group.others], made, unit.output_quants, strict=False):
+        for i, (nodes, tensor, quant) in enumerate(
+            zip([group.quantize, *group.others], made, unit.output_quants, strict=False)
+        ):
+            if len(made) > 1 and unit.used[i]:
+                self.note_origin(tensor, str((nodes[0] if nodes else node).outputs[0 if nodes else i].name), quant)
             for quantize in nodes:
                 assert quant is not None
                 self.finish(quantize, tensor, quant)
                 self.done.add(quantize)
+
+    def note_origin(self, tensor: Tensor, name: str, quant: Quant | None) -> None:
+        """Says which ONNX value a buffer holds, where a node has several and emit could not know."""
+        buffer = self.ctx.buffers[tensor.buffer] if tensor.buffer else None
+        exact = tensor.dtype == ("float32" if quant is None else "int8") and tensor.quant == quant
+        if buffer is not None and buffer.origin is None and exact:
+            self.ctx.buffers[buffer.name] = replace(buffer, origin=Origin(name, tensor.perm))
 
     def lowered(self, group: Group) -> LoweredUnit:
         node = group.core

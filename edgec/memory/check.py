@@ -30,6 +30,7 @@ class _Arena:
         self.numbers = {b.name: i for i, b in enumerate(program.buffers)}
         self.bases = {b.name: program.base(b.name) for b in program.buffers}
         self.tiles: dict[str, int] = {}
+        self.owners: dict[str, Array] = {}
 
     def placed(self) -> None:
         """Every stored buffer that is used lies inside the arena, on a boundary of its elements."""
@@ -54,8 +55,9 @@ class _Arena:
         offset = self.offsets[base.name]
         if base.is_full:
             start, end = first * seen.row_bytes, stop * seen.row_bytes
-            rows = np.arange(start, end) // max(base.row_bytes, 1)
-            return [(offset + start, offset + end, number + rows)]
+            if base.name not in self.owners:  # of every byte of the buffer
+                self.owners[base.name] = number + np.arange(base.bytes) // max(base.row_bytes, 1)
+            return [(offset + start, offset + end, self.owners[base.name][start:end])]
         if seen.row_bytes != base.row_bytes:
             raise PlanError(
                 f"view {name!r} cuts the rows of ring {base.name!r} differently", "keep all rows of the ring"

@@ -51,8 +51,8 @@ def uses(program: Program, keep_input: bool = False) -> dict[str, tuple[int, int
 
 
 def blocks(program: Program, keep_input: bool = False) -> list[Block]:
-    """What needs a place: stored buffers, and the scratch of each segment."""
-    found = [Block(name, program.by_name[name].bytes, *span) for name, span in uses(program, keep_input).items()]
+    """What needs a place: stored buffers (whole words), and the scratch of each segment."""
+    found = [Block(n, (program.by_name[n].bytes + 3) // 4 * 4, *span) for n, span in uses(program, keep_input).items()]
     found += [Block(f"{SCRATCH}{i}", s.scratch, i, i) for i, s in enumerate(program.segments) if s.scratch]
     return found
 

@@ -93,8 +93,10 @@ def orders(found: list[Block], pairs: Trails) -> Iterator[list[Block]]:
         yield sorted(peak, key=lambda b: keys[b])
 
 
-def solve(found: list[Block], pairs: Trails, step: int = ALIGN) -> tuple[dict[Block, int], int]:
-    """The smallest arena that any of the orders gives."""
+def solve(
+    found: list[Block], pairs: Trails, step: int = ALIGN, thorough: bool = True
+) -> tuple[dict[Block, int], int]:
+    """The smallest arena that any of the orders gives; thorough: and the exact solver, where it is installed."""
     bound = lower_bound(found, pairs)
     best: tuple[dict[Block, int], int] | None = None
     for order in orders(found, pairs):
@@ -104,16 +106,18 @@ def solve(found: list[Block], pairs: Trails, step: int = ALIGN) -> tuple[dict[Bl
         if best[1] <= aligned(bound, step):
             break
     assert best is not None
-    return exact(found, pairs, bound, best[0], best[1], ALIGN) or best
+    if not thorough or best[1] <= aligned(bound, step):
+        return best
+    return exact(found, pairs, bound, best[0], best[1], step) or best
 
 
-def place(program: Program, keep_input: bool = False) -> Placed:
-    """The program with arena, places and scratch offsets filled in."""
+def place(program: Program, keep_input: bool = False, thorough: bool = False) -> Placed:
+    """The program with arena, places and scratch offsets filled in.  thorough: also by the exact solver, where it is installed."""
     found = blocks(program, keep_input)
     life = uses(program, keep_input)
     pairs = trails(program, {name: last for name, (_, last) in life.items()})
     step = 8 if any(b.dtype == "int64" for b in program.buffers) else ALIGN  # C wants 64-bit integers on their boundary
-    offsets, size = solve(found, pairs, step)
+    offsets, size = solve(found, pairs, step, thorough)
     at = {block.name: offset for block, offset in offsets.items()}
     segments = tuple(replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments))
     sizes = {b.name: b.bytes for b in found}

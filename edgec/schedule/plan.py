@@ -80,34 +80,42 @@ def plan(
     pushed: the input arrives by rows.
     """
     program = order(program)
-    made = _planned(program, features, keep_input, limit, stream, pushed)
-    if stream or pushed:
-        for other in spellings(program):
-            if limit is not None and made.program.arena <= limit:
-                break
-            made = min(made, _planned(other, features, keep_input, limit, stream, pushed), key=lambda p: p.program.arena)
-    check(made.program, keep_input)
-    return made
-
-
-def _planned(
-    program: Program, features: frozenset[str], keep_input: bool, limit: int | None, stream: bool, pushed: bool
-) -> Plan:
-    """One program scheduled and placed, not yet proven."""
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
+    best = _cut(program, features, keep_input, limit, stream or pushed, pushed)
+    if stream or pushed:
+        for other in spellings(program):
+            if limit is not None and best.peak <= limit:
+                break
+            best = min(best, _cut(other, features, keep_input, limit, True, pushed), key=lambda c: c.peak)
+    program = with_scratch(with_rings(best.program))
+    if stream:
+        turned = alternated(program)
+        program = min(program, turned, key=lambda p: place(p, keep_input).program.arena)
+    placed = place(program, keep_input, thorough=True)
+    check(placed.program, keep_input)
+    return Plan(placed.program, placed.lower_bound)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A program cut into segments, and the bytes its fullest segment should need."""
+
+    program: Program
+    peak: int
+
+
+def _cut(
+    program: Program, features: frozenset[str], keep_input: bool, limit: int | None, stream: bool, pushed: bool
+) -> _Cut:
+    """Kernels and segments of one program."""
     forms = [select(program, features)]
     forms += [select(program, features, alone=False, several=several) for several in (False, True)]
-    if stream or pushed:
+    if stream:
         made = cut(choices(forms, keep_input, pushed), len(program.steps), limit)
     else:
         made = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
     program = segmented(forms, made)
     if pushed:
         program = program.with_(segments=(replace(program.segments[0], push=True), *program.segments[1:]))
-    program = with_scratch(with_rings(program))
-    placed = place(program, keep_input)
-    if stream:
-        turned = place(alternated(program), keep_input)
-        placed = min(placed, turned, key=lambda p: p.program.arena)
-    return Plan(placed.program, placed.lower_bound)
+    return _Cut(program, max((choice.bytes for choice in made), default=0))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, Segment, scratch_layout
 from edgec.ir.pull import Arrival, calls
-from edgec.schedule.stream import NEVER, Net, Range, run_length
+from edgec.schedule.stream import NEVER, Net, Range, run_lengths
 
 LONGEST = 40
 
@@ -129,14 +129,14 @@ def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int
                     last_read[base][row] = when - own
         if call.step.output in inner:
             written[call.step.output].append((when, call.first, call.stop))
-    sizes = {}
+    sizes, runs = {}, run_lengths(program)
     for name in inner:
         need, oldest = 1, 0
         for when, first, stop in written[name]:
             while oldest < first and last_read[name].get(oldest, -1) < when:
                 oldest += 1
             need = max(need, stop - oldest)
-        multiple = run_length(program, name)
+        multiple = runs.get(name, 1)
         sizes[name] = -(-need // multiple) * multiple
     return sizes
 

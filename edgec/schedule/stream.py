@@ -25,14 +25,18 @@ def aligned(size: int) -> int:
     return (size + 3) // 4 * 4
 
 
-def run_length(program: Program, name: str) -> int:
-    """Rows of a buffer that its maker writes, or a reader takes, as one run: a ring holds a multiple of that, so that no run goes round its end."""
-    lengths = [step.group for step in program.steps if step.output == name]
+def run_lengths(program: Program) -> dict[str, int]:
+    """Rows of each stored buffer that its maker writes, or a reader takes, as one run.
+
+    A ring holds a multiple of that, so that no run goes round its end.
+    """
+    found: dict[str, int] = {}
+    bases = {b.name: program.base(b.name).name for b in program.buffers}
     for step in program.steps:
-        for source, reach in zip(step.inputs, step.reach, strict=True):
-            if isinstance(reach, Run) and program.base(source).name == name:
-                lengths.append(step.group)
-    return lcm(*(max(length, 1) for length in lengths))
+        runs = [n for n, reach in zip(step.inputs, step.reach, strict=True) if isinstance(reach, Run)]
+        for name in (step.output, *runs):
+            found[bases[name]] = lcm(found.get(bases[name], 1), max(step.group, 1))
+    return found
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Net:
     edges: dict[tuple[int, str], Edge] = field(init=False)
     last_use: dict[str, int] = field(init=False)
     work: list[float] = field(init=False)
+    runs: dict[str, int] = field(init=False)
+    alive: list[list[str]] = field(init=False)  # by step: stored buffers made before it and read by it or later
 
     def __post_init__(self) -> None:
         program = self.program
@@ -85,6 +91,10 @@ class Net:
         for name in self.inputs:
             if self.keep_input:
                 self.last_use[name] = end
+        self.runs = run_lengths(program)
+        self.alive = [
+            [name for name, last in self.last_use.items() if self.maker.get(name, -1) < i <= last] for i in range(end)
+        ]
 
     def feeds(self, i: int, j: int) -> bool:
         """Whether steps i..j may be a segment where the input is pushed: all readers of the input in the first segment, forward only."""
@@ -137,7 +147,10 @@ class Range:
         return cls(net, j, j, {j: np.arange(net.calls(j))}, {})
 
     def oldest(self, name: str, when: Array, spare: int = -1) -> Array:
-        """Oldest row of `name` that some call at or after each position still reads.  spare: a step whose call at that very position does not count."""
+        """Oldest row of `name` that some call at or after each position still reads.
+
+        spare: a step whose call at that very position does not count.
+        """
         found = np.full(when.size, NEVER)
         for c in self.net.readers.get(name, []):
             if c not in self.at:
@@ -170,7 +183,7 @@ class Range:
         self.i = i
         after = net.rows_after(i)[used]
         alive = after - np.minimum(self.oldest(name, self.at[i]), after - 1)
-        multiple = run_length(net.program, name)
+        multiple = net.runs.get(name, 1)
         need = -(-int(max(alive.max(initial=1), 1)) // multiple) * multiple
         self.rings[name] = min(need, net.bases[name].rows)
         return True
@@ -206,10 +219,8 @@ class Range:
         total += (max(net.steps[s].scratch for s in members) + 7) // 8 * 8
         out = net.bases[net.steps[self.j].output]
         best = 0
-        for name, last in net.last_use.items():
-            made = net.maker.get(name, -1)
-            if name in self.rings or made >= self.i or last < self.i:
-                continue
+        for name in net.alive[self.i]:
+            last = net.last_use[name]
             if net.pushed and name == net.inputs[0]:
                 total += self.input_ring()
                 continue

@@ -16,7 +16,7 @@ from edgec.target import load_target
 
 def with_kernels(program: Program, features: frozenset[str] = frozenset()) -> Program:
     """A hand-placed program with kernels chosen and their scratch in an array of its own."""
-    program = with_scratch(select(program, features, alone=False))
+    program = with_scratch(select(program, features, alone=False, several=False))
     segments = tuple(replace(s, scratch_offset=-1) for s in program.segments)
     return program.with_(segments=segments, scratch=max(s.scratch for s in segments))
 

@@ -122,7 +122,7 @@ def pipelines(draw: st.DrawFn, features: frozenset[str] = frozenset(), longest: 
         if not groups or draw(st.booleans()):
             groups.append([])
         groups[-1].append(step.name)
-    whole, rowwise = select(program, features, alone=True), select(program, features, alone=False)
+    whole, rowwise = select(program, features, alone=True), select(program, features, alone=False, several=draw(st.booleans()))
     rows = {s.name: s for s in rowwise.steps}
     alone = {g[0] for g in groups if len(g) == 1 and draw(st.booleans())}
     steps = tuple(s if s.name in alone else rows[s.name] for s in whole.steps)

@@ -1,0 +1,80 @@
+/* mve: what the Helium (Armv8.1-M vector) kernels share.  Assembly where the compiler targets MVE, the same in plain C elsewhere.
+ * Nothing here reads or writes beyond the n bytes it is given. */
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
+#define EDGEC_MVE_ASM 1
+#else
+#define EDGEC_MVE_ASM 0
+#endif
+#define EDGEC_MVE_NAKED static __attribute__((naked, noinline, unused))
+#define EDGEC_MVE_ARG __attribute__((unused)) /* of a naked function: read by its registers */
+
+/* A run of pixels times a packed matrix, see mve_dot.h. */
+typedef struct {
+    const int8_t *x;       /* first pixel, advanced by the blocks */
+    int8_t *out;           /* its results, advanced by the blocks */
+    const int32_t *stream; /* weights, biases and factors, four channels after another */
+    int32_t outputs;       /* channels */
+    int32_t x_step, out_step; /* bytes from pixel to pixel */
+    int32_t blocks;        /* >= 1 */
+    int32_t round, shift;  /* zero point and half a unit; minus the shift, which is >= 1 */
+    int32_t left;          /* pre-shift of the accumulators */
+    int32_t tail;          /* bytes of the last, incomplete vector of a pixel */
+} edgec_mve_dot_t;
+
+static inline void edgec_mve_fill(int8_t *to, int value, int n)
+{
+#if EDGEC_MVE_ASM
+    __asm__ volatile("vdup.8 q0, %2\n\twlstp.8 lr, %1, 2f\n1:\n\tvstrb.8 q0, [%0], #16\n\tletp lr, 1b\n2:"
+                     : "+r"(to)
+                     : "r"(n), "r"(value)
+                     : "q0", "lr", "memory");
+#else
+    memset(to, value, (size_t)n);
+#endif
+}
+
+static inline void edgec_mve_copy(int8_t *to, const int8_t *from, int n)
+{
+#if EDGEC_MVE_ASM
+    __asm__ volatile("wlstp.8 lr, %2, 2f\n1:\n\tvldrb.u8 q0, [%1], #16\n\tvstrb.8 q0, [%0], #16\n\tletp lr, 1b\n2:"
+                     : "+r"(to), "+r"(from)
+                     : "r"(n)
+                     : "q0", "lr", "memory");
+#else
+    memcpy(to, from, (size_t)n);
+#endif
+}
+
+/* Clamps n bytes in place; nothing to do for the bounds of int8. */
+static inline void edgec_mve_clamp(int8_t *y, int n, int lo, int hi)
+{
+    if (lo == -128 && hi == 127) {
+        return;
+    }
+#if EDGEC_MVE_ASM
+    __asm__ volatile("vdup.8 q1, %2\n\tvdup.8 q2, %3\n\twlstp.8 lr, %1, 2f\n1:\n\tvldrb.u8 q0, [%0]\n\tvmax.s8 q0, q0, q1\n\t"
+                     "vmin.s8 q0, q0, q2\n\tvstrb.8 q0, [%0], #16\n\tletp lr, 1b\n2:"
+                     : "+r"(y)
+                     : "r"(n), "r"(lo), "r"(hi)
+                     : "q0", "q1", "q2", "lr", "memory");
+#else
+    for (; n > 0; --n, ++y) {
+        *y = (int8_t)(*y < lo ? lo : *y > hi ? hi : *y);
+    }
+#endif
+}
+
+/* count columns of n bytes, from_step apart, to places to_step apart. */
+static inline void edgec_mve_columns_any(int8_t *to, int to_step, const int8_t *from, int from_step, int n, int count)
+{
+    for (; count > 0; --count, to += to_step, from += from_step) {
+        edgec_mve_copy(to, from, n);
+    }
+}
+
+/* saturate((round + high(2 * acc * m)) >> shift): VQDMLASH, a shift, two saturating narrowings.  0 <= m < 2^31, shift >= 1. */
+static inline int8_t edgec_mve_narrow(int32_t acc, int32_t m, int32_t round, int32_t shift)
+{
+    const int64_t y = (((int64_t)acc * m >> 31) + round) >> shift;
+    return (int8_t)(y < -128 ? -128 : y > 127 ? 127 : y);
+}

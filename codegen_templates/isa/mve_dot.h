@@ -1,0 +1,175 @@
+{% set acc = [["r0", "r2", "r4", "r6"], ["r8", "r10", "r12", "lr"]] if pixels > 2 else [["r0", "r2"], ["r4", "r6"], ["r8", "r10"], ["r12", "lr"]] %}
+{% set at = ["r1", "r3", "r5", "r7"] %}
+{% set unrolled = vectors <= 9 %}
+{% set full = vectors - tail %}
+{% set name = "edgec_mve_dot%d_%d%s%s%s" % (pixels, vectors, "t" if tail else "", "l" if left else "", "r" if rest else "") %}
+{# One vector of every pixel times those of the channels of a pass.  a: "" for the first, "a" to accumulate; how: address suffix of the pixels. #}
+{% macro load(q, p, how) %}"vldrb{{ "t" if how[0] == "t" }}.u8 {{ q }}, [{{ at[p] }}{{ how[1] }}\n" {% endmacro %}
+{% macro step(a, how) %}
+{% if pixels > 2 %}
+        "vldrw.u32 q0, [r9], #16\n" "vldrw.u32 q1, [r9], #16\n"
+{% for p in range(pixels) %}
+{% if how[0] == "t" and p % 2 == 0 %}
+        "vpst{{ "t" if p + 1 < pixels }}\n" {{ load("q2", p, how) }}{{ load("q3", p + 1, how) if p + 1 < pixels }}
+{% elif how[0] != "t" %}
+        {{ load("q%d" % (2 + p % 2), p, how) }}
+{% endif %}
+{% if how[0] != "t" or p % 2 == 1 or p + 1 == pixels %}
+{% for k in ([p - 1, p] if how[0] == "t" and p % 2 == 1 else [p]) %}
+        "vmladav{{ a }}.s8 {{ acc[0][k] }}, q{{ 2 + k % 2 }}, q0\n" "vmladav{{ a }}.s8 {{ acc[1][k] }}, q{{ 2 + k % 2 }}, q1\n"
+{% endfor %}
+{% endif %}
+{% endfor %}
+{% else %}
+        {{ '"vpst%s\\n" ' % ("t" if pixels == 2) if how[0] == "t" }}{{ load("q0", 0, how) }}{{ load("q1", 1, how) if pixels == 2 }}
+{% for c in range(4) %}
+        "vldrw.u32 q{{ 2 + c % 2 }}, [{{ "r9" if c < 2 else "r5" }}], #16\n"
+{% for p in range(pixels) %}
+        "vmladav{{ a }}.s8 {{ acc[c][p] }}, q{{ p }}, q{{ 2 + c % 2 }}\n"
+{% endfor %}
+{% endfor %}
+{% endif %}
+{% endmacro %}
+{% macro pass() %}
+{% if unrolled %}
+{% for v in range(vectors) %}
+{{ step("a" if v else "", ("t" if tail and v == vectors - 1 else "f", ", #%d]" % (v * 16 - (112 if vectors > 8 else 0)))) }}
+{%- endfor %}
+{% else %}
+{{ step("", ("f", "], #16")) }}
+        "movw r11, #{{ (full - 1) // 4 }}\n"
+        "3:\n"
+{% for v in range(4) %}
+{{ step("a", ("f", "], #16")) }}
+{%- endfor %}
+        "subs r11, r11, #1\n" "bne 3b\n"
+{% for v in range((full - 1) % 4) %}
+{{ step("a", ("f", "], #16")) }}
+{%- endfor %}
+{% if tail %}
+{{ step("a", ("t", "]")) }}
+{%- endif %}
+        "ldrd r1, r3, [sp, #16]\n"{% if pixels > 2 %} "ldrd r5, r7, [sp, #24]\n"{% endif %}
+
+{% endif %}
+{% endmacro %}
+{% set outs = ["r0", "r2", "r4", "r6"] %}
+/* {{ pixels }} pixel{{ "s" if pixels > 1 }} by {{ 2 if pixels > 2 else 4 }} channels at a time: out[i][o] = requantize(bias[o] + sum over k of w[o][k] * x[i][k]), {{ vectors }} vectors of 16 k,
+ * d->blocks blocks of {{ pixels }} pixels.  x: int8, K bytes a pixel{{ ", d->tail of them in the last vector" if tail else ", all 16 * %d of them readable (those beyond K count nothing)" % vectors }}.{{ "  d->x stands 112 bytes ahead." if unrolled and vectors > 8 }}
+ * Stream of four channels: for each vector those of channels 0 and 2, for each vector those of 1 and 3 (zeros beyond K), int32 bias[4], int32 m[4].
+ * y = saturate((round + high(2 * (acc {{ "<< left" if left }}) * m)) >> shift), shift >= 1: VQDMLASH and a plain shift.{{ "  The last group has 1 to 3 channels." if rest }} */
+#if EDGEC_MVE_ASM
+/* clang-format off */
+/* Frame: 0 out pointers, 16 x pointers, 32 channels left, 36 d, 40 round, 44 -shift, 48 left. */
+EDGEC_MVE_NAKED void {{ name }}(EDGEC_MVE_ARG edgec_mve_dot_t *d)
+{
+    __asm__ volatile(
+        "push {r4-r11, lr}\n" "vpush {d8-d15}\n" "sub sp, sp, #60\n"
+        "str r0, [sp, #36]\n" "ldrd r2, r3, [r0, #28]\n" "ldr r4, [r0, #36]\n" "strd r2, r3, [sp, #40]\n" "str r4, [sp, #48]\n"
+{% if tail %}
+        "ldr r1, [r0, #40]\n" "vctp.8 r1\n"
+{% endif %}
+        "1:\n"
+        "ldr r0, [sp, #36]\n" "ldrd r1, r2, [r0]\n" "ldrd r4, r6, [r0, #16]\n"
+{% if pixels == 4 %}
+        "add r3, r1, r4\n" "add r5, r3, r4\n" "add r7, r5, r4\n" "add r9, r7, r4\n"
+        "add r8, r2, r6\n" "add r10, r8, r6\n" "add r12, r10, r6\n" "add r11, r12, r6\n"
+        "stm sp, {r2, r8, r10, r12}\n"
+{% elif pixels == 3 %}
+        "add r3, r1, r4\n" "add r5, r3, r4\n" "add r9, r5, r4\n"
+        "add r8, r2, r6\n" "add r10, r8, r6\n" "add r11, r10, r6\n" "mov r7, r5\n"
+        "stm sp, {r2, r8, r10}\n"
+{% elif pixels == 2 %}
+        "add r3, r1, r4\n" "add r9, r3, r4\n" "add r8, r2, r6\n" "add r11, r8, r6\n" "strd r2, r8, [sp]\n"
+{% else %}
+        "add r9, r1, r4\n" "add r11, r2, r6\n" "str r2, [sp]\n"
+{% endif %}
+        "strd r9, r11, [r0]\n"
+{% if not unrolled %}
+        "strd r1, r3, [sp, #16]\n"{% if pixels > 2 %} "strd r5, r7, [sp, #24]\n"{% endif %}
+
+{% endif %}
+        "ldrd r9, r11, [r0, #8]\n"
+{% if not unrolled %}
+        "str r11, [sp, #32]\n"
+{% endif %}
+{% if pixels < 3 %}
+        "movw r7, #{{ vectors * 32 }}\n" "add r5, r9, r7\n"
+{% endif %}
+        "2:\n"
+{{ pass() }}
+{%- for p in range(pixels) %}
+        "vmov q{{ 4 + p }}[2], q{{ 4 + p }}[0], {{ acc[1][p] }}, {{ acc[0][p] }}\n"
+{% endfor %}
+{% if pixels > 2 %}
+{{ pass() }}
+{%- for p in range(pixels) %}
+        "vmov q{{ 4 + p }}[3], q{{ 4 + p }}[1], {{ acc[1][p] }}, {{ acc[0][p] }}\n"
+{% endfor %}
+{% else %}
+{% for p in range(pixels) %}
+        "vmov q{{ 4 + p }}[3], q{{ 4 + p }}[1], {{ acc[3][p] }}, {{ acc[2][p] }}\n"
+{% endfor %}
+{% endif %}
+{% set w = "r9" if pixels > 2 else "r5" %}
+        "vldrw.u32 q0, [{{ w }}], #16\n" "vldrw.u32 q1, [{{ w }}], #16\n" "ldrd r0, r2, [sp, #40]\n"
+{% if left %}
+        "ldr r4, [sp, #48]\n"
+{% endif %}
+{% for p in range(pixels) %}
+        "vadd.i32 q{{ 4 + p }}, q{{ 4 + p }}, q0\n"
+{% endfor %}
+{% if left %}
+{% for p in range(pixels) %}
+        "vshl.s32 q{{ 4 + p }}, r4\n"
+{% endfor %}
+{% endif %}
+{% for what in ["vqdmlash.s32 @, q1, r0", "vshl.s32 @, r2", "vqmovnb.s32 @, @", "vqmovnb.s16 @, @"] %}
+{% for p in range(pixels) %}
+        "{{ what | replace("@", "q%d" % (4 + p)) }}\n"
+{% endfor %}
+{% endfor %}
+{% if not unrolled %}
+        "ldr r11, [sp, #32]\n"
+{% endif %}
+        "ldm sp, {{ "{" }}{{ outs[:pixels] | join(", ") if pixels > 1 else "r0, r2" }}}\n"
+{% if rest %}
+        "vctp.32 r11\n" "vpst{{ "t" * (pixels - 1) }}\n"
+{% endif %}
+{% for p in range(pixels) %}
+        "vstrb{{ "t" if rest }}.32 q{{ 4 + p }}, [{{ outs[p] }}], #4\n"
+{% endfor %}
+        "stm sp, {{ "{" }}{{ outs[:pixels] | join(", ") if pixels > 1 else "r0, r2" }}}\n"
+{% if rest and tail %}
+        "ldr r0, [sp, #36]\n" "ldr r0, [r0, #40]\n" "vctp.8 r0\n"
+{% endif %}
+{% if pixels < 3 %}
+        "mov r9, r5\n" "add r5, r9, r7\n"
+{% endif %}
+        "subs r11, r11, #4\n"
+{% if not unrolled %}
+        "str r11, [sp, #32]\n"
+{% endif %}
+        "bgt 2b\n"
+        "ldr r0, [sp, #36]\n" "ldr r1, [r0, #24]\n" "subs r1, r1, #1\n" "str r1, [r0, #24]\n" "bne 1b\n"
+        "add sp, sp, #60\n" "vpop {d8-d15}\n" "pop {r4-r11, pc}\n");
+}
+/* clang-format on */
+#else
+static inline void {{ name }}(edgec_mve_dot_t *d)
+{
+    const int depth = {{ "%d + d->tail" % (16 * (vectors - 1)) if tail else "%d" % (16 * vectors) }};
+    for (int32_t i = d->blocks * {{ pixels }}; i > 0; --i, d->x += d->x_step, d->out += d->out_step) {
+        const int8_t *const x = d->x{{ " - 112" if unrolled and vectors > 8 }};
+        for (int o = 0; o < d->outputs; ++o) {
+            const int32_t *const group = d->stream + o / 4 * {{ vectors * 16 + 8 }};
+            const int8_t *const w = (const int8_t *)(group + o % 2 * {{ vectors * 8 }} + o % 4 / 2 * 4);
+            int32_t acc = group[{{ vectors * 16 }} + o % 4];
+            for (int k = 0; k < depth; ++k) {
+                acc += x[k] * w[k / 16 * 32 + k % 16];
+            }
+            d->out[o] = edgec_mve_narrow(edgec_left(acc, d->left), group[{{ vectors * 16 + 4 }} + o % 4], d->round, -d->shift);
+        }
+    }
+}
+#endif

@@ -1,0 +1,64 @@
+"""Helium kernel of dense: runs of pixels times a packed matrix."""
+
+from __future__ import annotations
+
+from edgec.ir.program import Site
+from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, factors, is_int8, requantize_fields, stream
+from edgec.kernels._packing import folded_bias
+from edgec.kernels.base import Cost, Kernel, Packed
+from edgec.kernels.dense import depth, outputs, pixels
+
+
+def usable(site: Site) -> bool:
+    return is_int8(site) and 1 <= depth(site) <= MOST_DEPTH
+
+
+def calls(site: Site) -> set[int]:
+    """Pixels that the calls of this step make."""
+    rows = site.output.rows
+    group = site.step.group or rows
+    return {n * pixels(site) for n in (min(group, rows), rows % group) if n}
+
+
+def dot(site: Site) -> Dot:
+    return Dot(depth(site), outputs(site), site.int("left") > 0, calls(site), spare=False)
+
+
+def pack(site: Site) -> Packed:
+    words = stream(site.const("weight"), folded_bias(site, (1,)), factors(site)[0])
+    shape = {"depth": depth(site), "outputs": outputs(site)}
+    return Packed({**shape, **requantize_fields(site), "stream": words.reshape(-1)})
+
+
+def rows(site: Site, alone: bool, several: bool) -> int:
+    """All rows where they lie contiguous; else one, or as many as fill a block of four pixels."""
+    if alone:
+        return 0
+    each = pixels(site)
+    return next((n for n in (1, 2, 4) if n * each % 4 == 0), 4) if several and each < 16 else 1
+
+
+def cost(site: Site) -> Cost:
+    """Instructions: a vector of four pixels by two channels takes 14, four pixels by four channels of results 45, a block 30."""
+    vectors, fours = -(-depth(site) // 16), -(-outputs(site) // 4)
+    per_row = site.output.rows * pixels(site) / 4
+    work = per_row * (fours * (vectors * 28.0 + 45.0) + 30.0)
+    return Cost(work, 2.0 * work, 16 * vectors * 4 * fours + 8 * outputs(site))
+
+
+KERNELS = [
+    Kernel(
+        "dense_s8_mve",
+        "dense",
+        "mve_dense_s8",
+        pack,
+        needs=MVE,
+        when=usable,
+        units=pixels,
+        group=rows,
+        variant=lambda site: dot(site).variant(),
+        headers=lambda site: dot(site).headers(),
+        cost=cost,
+        priority=PRIORITY,
+    )
+]
