@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 # Options of the contract that this version reads but cannot act on: the only value they may have.
-_UNBUILT = {"backend": "c", "tune": False, "calib": None}
+_UNBUILT = {"backend": "c", "tune": False}
 
 
 def compile(model: str | Path, out: str | Path | None = None, **options: Any) -> CompileResult:
@@ -42,7 +42,13 @@ def compile(model: str | Path, out: str | Path | None = None, **options: Any) ->
     from edgec.compiler import compile_model
 
     path = Path(model)
-    return compile_model(path, stated, Path(out) if out is not None else Path("build") / (stated.name or path.stem))
+    folder = Path(out) if out is not None else Path("build") / (stated.name or path.stem)
+    if stated.calib is None:
+        return compile_model(path, stated, folder)
+    from edgec.compiler import model_inputs
+    from edgec.harness.samples import load_samples
+
+    return compile_model(path, stated, folder, load_samples(Path(stated.calib), model_inputs(path, stated)))
 
 
 def describe(result: CompileResult) -> dict[str, Any]:

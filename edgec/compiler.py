@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,10 @@ from edgec.target import Target, list_targets, load_target
 
 if TYPE_CHECKING:
     import onnx_ir
+
+    from edgec.ir.program import Array
+
+    Samples = Mapping[str, Array]
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
 CODE = 4096  # bytes of flash the smallest set of kernels takes
@@ -47,19 +52,48 @@ class Lowered:
     removed: Removed
 
 
-def front(path: Path, options: CompileOptions) -> onnx_ir.Model:
-    """load -> normalise -> fuse (and, with calibration data, quantize)."""
+def front(path: Path, options: CompileOptions, calibration: Samples | None = None) -> onnx_ir.Model:
+    """load -> normalise -> fuse -> attention by heads -> (with calibration samples) quantize."""
+    from edgec.graph.heads import split_heads
     from edgec.graph.load import front as load_and_normalise
 
-    return load_and_normalise(path, options.batch)
+    model = load_and_normalise(path, options.batch)
+    split_heads(model)
+    if calibration is None or already_quantized(model):
+        return model
+    from edgec.quant import quantize
+
+    quantized = quantize(model, dict(calibration)).model
+    return normalize_again(quantized)
 
 
-def lowered(path: Path, options: CompileOptions) -> Lowered:
+def normalize_again(model: onnx_ir.Model) -> onnx_ir.Model:
+    """A quantized model in normal form, as it would come back from its file."""
+    from edgec.graph.normalize import normalize
+
+    return normalize(model)
+
+
+def already_quantized(model: onnx_ir.Model) -> bool:
+    """Whether a model brings its own quantization, which calibration must not replace."""
+    return any(node.op_type == "QuantizeLinear" for node in model.graph)
+
+
+def model_inputs(path: Path, options: CompileOptions) -> list[dict[str, Any]]:
+    """Name, shape and type of a model's inputs: what calibration samples must fit."""
+    from edgec.graph.load import front as load_and_normalise
+    from edgec.graph.view import dtype, shape
+
+    model = load_and_normalise(path, options.batch)
+    return [{"name": str(v.name), "shape": list(shape(v)), "dtype": dtype(v)} for v in model.graph.inputs]
+
+
+def lowered(path: Path, options: CompileOptions, calibration: Samples | None = None) -> Lowered:
     """Everything above the line, then lower, then constant channels."""
     from edgec.lower import lower
     from edgec.lower.channels import remove_constant_channels
 
-    model = front(path, options)
+    model = front(path, options, calibration)
     program = lower(model, c_name(options.name or path.stem), options.io == "quantized", options.input == "rows")
     if options.keep_constant_channels:
         return Lowered(model, program, Removed())
@@ -78,6 +112,7 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
         limit,
         stream=limit != UNLIMITED,
         pushed=options.input == "rows",
+        large=options.optimize == "speed",
     )
     if options.ram is not None and made.program.arena + RESERVE > options.ram:
         raise BudgetError(
@@ -110,12 +145,17 @@ def peak_step(program: Program) -> str:
     return f"{' -> '.join(program.segments[worst].steps)} ({alive[worst]} bytes)" if alive else "none"
 
 
-def compile_model(path: Path | str, options: CompileOptions, out: Path | str) -> CompileResult:
-    """Compiles a model into the folder `out`, written whole or not at all.  Errors: everything in edgec.errors."""
+def compile_model(
+    path: Path | str, options: CompileOptions, out: Path | str, calibration: Samples | None = None
+) -> CompileResult:
+    """Compiles a model into the folder `out`, written whole or not at all.  Errors: everything in edgec.errors.
+
+    calibration: samples by input name that turn a float model into int8 (see edgec.quant); None: compiled as it is.
+    """
     path, out = Path(path), Path(out)
     package.check_destination(out)
     target = load_target(options.target)
-    low = lowered(path, options)
+    low = lowered(path, options, calibration)
     made = planned(low.program, target, options)
     source = emit(made.program, target.isa, package.version())
     content = manifest(made.program, source, heading(path, target, options))

@@ -20,11 +20,16 @@ class Drivers:
         self.pads = parts.pads
         self.tables = tables
         self.buffers = program.by_name
+        self.slots = {name: slot for segment in program.segments for slot, name in enumerate(segment.steps)}
 
     # -- addresses ------------------------------------------------------------------------------------------------------------
 
     def ctype(self, buffer: Buffer) -> str:
         return C_TYPES[buffer.dtype]
+
+    def counters(self) -> int:
+        """Counters that the longest pipeline needs; 0 where there is none."""
+        return max((len(s.steps) for s in self.program.segments if len(s.steps) > 1 or s.push), default=0)
 
     def address(self, name: str) -> str:
         """Macro that is the base address of a buffer's own bytes, typed."""
@@ -186,7 +191,7 @@ class Drivers:
         """Several steps: a counter and an `until` function for each tensor, and a driver that pulls the ends (or feeds the front)."""
         reverse = segment.reverse
         makers = {part.step.output for part in members}
-        out = [f"static int {self.made(part)};" for part in members]
+        out: list[str] = []
         out.append("")
         for part in members:
             total, group = part.site.output.rows, part.step.group
@@ -251,7 +256,8 @@ class Drivers:
         return f"edgec_ready({made}, {reach.height}, {behind}, {reach.stride}, {reach.out_height})"
 
     def made(self, part: StepParts) -> str:
-        return f"{self.prefix}_made_{part.step.output}"
+        """Counter of rows made; segments run one after another and share the counters."""
+        return f"{self.prefix}_made[{self.slots[part.step.name]}]"
 
     def until(self, buffer: str) -> str:
         return f"{self.prefix}_until_{buffer}"

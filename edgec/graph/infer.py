@@ -15,6 +15,7 @@ from edgec.graph.view import is_static
 
 MAX_ACTIVATION_BYTES = 2**28
 LARGE_CONSTANT = 1024  # bytes; shape inference looks at values of small constants only
+KEEPS_SHAPE = ("GroupNormalization",)
 CONTROL_FLOW = ("If", "Loop", "Scan")
 
 
@@ -100,6 +101,23 @@ def _has_schema(op_type: str, version: int) -> bool:
 
 def infer(model: ir.Model) -> None:
     """Fills in shapes and types wherever they follow from the inputs, in place.  Raises ModelError where they contradict."""
+    _infer(model)
+    while _keep_shapes(model):
+        _infer(model)
+
+
+def _keep_shapes(model: ir.Model) -> bool:
+    """Types the outputs of operators that onnx has no inference for although they keep their input's shape.  Says whether it did."""
+    changed = False
+    for node in model.graph:
+        if node.op_type in KEEPS_SHAPE and not node.domain and node.inputs and node.inputs[0] is not None:
+            value, out = node.inputs[0], node.outputs[0]
+            if out.shape is None and is_static(value):
+                out.shape, out.type, changed = value.shape, value.type, True
+    return changed
+
+
+def _infer(model: ir.Model) -> None:
     strict = not unknown_nodes(model)
     try:
         with bounded_memory():

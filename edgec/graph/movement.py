@@ -10,6 +10,7 @@ from edgec.graph.view import Array, attributes, const_array, input_at, is_static
 
 RESHAPING = ("Flatten", "Squeeze", "Unsqueeze", "Reshape")
 AXIS_OPS = ("Concat", "Split", "Softmax", "LogSoftmax", "Hardmax", "Gather", "LayerNormalization", "ArgMax", "ArgMin")
+AXIS_OPS += ("RMSNormalization",)
 
 
 def canonical_reshape(model: ir.Model) -> bool:

@@ -10,6 +10,8 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from edgec.graph import activation, affine, fold, gemm, movement, window
 from edgec.graph.gelu import fuse_gelu
 from edgec.graph.infer import check_complete, infer
+from edgec.graph.norm_affine import fold_norm_affine
+from edgec.graph.norms import fuse_group_norm, fuse_norms, fuse_shifted_norms
 from edgec.graph.patterns import fuse_activations
 from edgec.graph.values import check_numbers
 
@@ -36,6 +38,10 @@ SPELLING: tuple[Pass, ...] = (
     window.drop_zero_bias,
     fuse_activations,
     fuse_gelu,
+    fuse_norms,
+    fuse_shifted_norms,
+    fuse_group_norm,
+    fold_norm_affine,
 )
 
 

@@ -61,6 +61,7 @@ class Kernel:
     scratch: bytes needed during the call (None: the function takes no scratch argument);
     group(site, alone, several): rows a call makes, in place of rows_per_call (0: all); alone: the step is a segment of its own, its rows
     lie contiguous; several: more than the fewest are wanted if that is faster, though it costs RAM;
+    large: it spends flash for speed and is taken only where that is asked for;
     headers: files of templates/isa that its C needs beside those of the target, pasted once: "name" or "name variable=number ...";
     cost: what one inference of the step takes when a call makes step.group rows;
     priority: kernels of a higher one are preferred, whatever their module's name (wider instruction sets).
@@ -80,6 +81,7 @@ class Kernel:
     inplace: tuple[int, ...] = ()
     variant: Callable[[Site], Mapping[str, Scalar | str | bool]] = no_variant
     scratch: Callable[[Site], int] | None = None
+    large: bool = False
     headers: Callable[[Site], tuple[str, ...]] = lambda site: ()
     cost: Callable[[Site], Cost] = field(default=lambda site: Cost())
     priority: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgec.ir.program import Array, Site
+from edgec.kernels import _winograd
 from edgec.kernels._packing import (
     can_pair,
     dot_headers,
@@ -98,6 +99,21 @@ def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: fl
 
 
 KERNELS = [
+    Kernel(
+        "conv2d_s8_winograd",
+        "conv2d",
+        "conv2d_s8_winograd",
+        _winograd.pack,
+        needs=frozenset({"dsp"}),
+        when=_winograd.usable,
+        access=("taps_null",),
+        units=lambda site: 1,
+        group=lambda site, alone, several: 4,
+        scratch=_winograd.scratch,
+        headers=lambda site: ("dsp_winograd",),
+        large=True,
+        cost=_winograd.cost,
+    ),
     Kernel(
         "conv2d_s8_dsp",
         "conv2d",

@@ -28,9 +28,13 @@ def kernel(name: str) -> Kernel:
     return {k.name: k for k in all_kernels()}[name]
 
 
-def candidates(site: Site, features: frozenset[str]) -> list[Kernel]:
-    """Kernels that can compute this step on a target with these features, best first.  UnsupportedError if there is none."""
-    found = [k for k in all_kernels() if k.op == site.step.op and k.needs <= features and k.when(site)]
+def candidates(site: Site, features: frozenset[str], large: bool = False) -> list[Kernel]:
+    """Kernels that can compute this step on a target with these features, best first.  UnsupportedError if there is none.
+
+    large: also those that spend flash for speed.
+    """
+    family = [k for k in all_kernels() if k.op == site.step.op and k.needs <= features and (large or not k.large)]
+    found = [k for k in family if k.when(site)]
     if not found:
         what = f"{site.step.op} {site.output.dtype}"
         raise UnsupportedError(

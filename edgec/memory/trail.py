@@ -87,6 +87,8 @@ def _segment(program: Program, index: int, segment: Segment, dying: dict[str, in
         reads = [_reads(program, call, source) for call in order]
         for out in outs:
             need = (_backward if segment.reverse else _forward)(order, reads, out, source)
+            if segment.reverse:  # blocks are whole words: their far ends lie up to three bytes behind the rows
+                need = max(need + -out.bytes % 4 - -source.bytes % 4, 0)
             if need < out.bytes:
                 found[(out.name, source.name)] = Trail(need, segment.reverse)
     return found

@@ -73,21 +73,22 @@ def plan(
     limit: int | None = None,
     stream: bool = True,
     pushed: bool = False,
+    large: bool = False,
 ) -> Plan:
     """Schedules a lowered program for a target with these features.
 
     limit: bytes of RAM the arena may take (None: as little as possible); stream: False keeps every step a segment of its own;
-    pushed: the input arrives by rows.
+    pushed: the input arrives by rows; large: kernels that spend flash for speed are wanted.
     """
     program = order(program)
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
-    best = _cut(program, features, keep_input, limit, stream or pushed, pushed)
+    best = _cut(program, features, keep_input, limit, stream or pushed, pushed, large)
     if stream or pushed:
         for other in spellings(program):
             if limit is not None and best.peak <= limit:
                 break
-            best = min(best, _cut(other, features, keep_input, limit, True, pushed), key=lambda c: c.peak)
+            best = min(best, _cut(other, features, keep_input, limit, True, pushed, large), key=lambda c: c.peak)
     program = with_scratch(with_rings(best.program))
     if stream:
         turned = alternated(program)
@@ -106,11 +107,17 @@ class _Cut:
 
 
 def _cut(
-    program: Program, features: frozenset[str], keep_input: bool, limit: int | None, stream: bool, pushed: bool
+    program: Program,
+    features: frozenset[str],
+    keep_input: bool,
+    limit: int | None,
+    stream: bool,
+    pushed: bool,
+    large: bool,
 ) -> _Cut:
     """Kernels and segments of one program."""
-    forms = [select(program, features)]
-    forms += [select(program, features, alone=False, several=several) for several in (False, True)]
+    forms = [select(program, features, large=large)]
+    forms += [select(program, features, alone=False, several=several, large=large) for several in (False, True)]
     if stream:
         made = cut(choices(forms, keep_input, pushed), len(program.steps), limit)
     else:

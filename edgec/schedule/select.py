@@ -33,15 +33,15 @@ def choose(at: Site, chosen: Kernel, alone: bool, several: bool) -> Step:
     return replace(step, scratch=scratch)
 
 
-def select(program: Program, features: frozenset[str], alone: bool = True, several: bool = True) -> Program:
+def select(program: Program, features: frozenset[str], alone: bool = True, several: bool = True, large: bool = False) -> Program:
     """The program with a kernel for every step.  Steps that name one keep it.  UnsupportedError where no kernel matches.
 
     alone: every step is a segment of its own and may make all its rows in one call; False: for pipelines, a few rows a call;
-    several: whether those few may be more than the fewest, where that is faster.
+    large: whether kernels that spend flash for speed are wanted; several: whether those few may be more than the fewest, where that is faster.
     """
     steps = []
     for step in program.steps:
         at = site(program, step)
-        chosen = kernel(step.kernel) if step.kernel else candidates(at, features)[0]
+        chosen = kernel(step.kernel) if step.kernel else candidates(at, features, large)[0]
         steps.append(choose(at, chosen, alone, several))
     return program.with_(steps=tuple(steps))

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgec.graph import activation, affine, fold, gelu, gemm, movement, normalize, opset, patterns, qoperator, stages, window
+from edgec.graph import activation, affine, fold, gelu, gemm, movement, norm_affine, normalize, norms, opset, patterns, qoperator, stages, window
 from edgec.graph.view import dtype, shape
 from tests.graph.structure import assert_same, parse, parse_inferred
 
-MODULES = (activation, affine, fold, gelu, gemm, movement, opset, patterns, qoperator, window)
+MODULES = (activation, affine, fold, gelu, gemm, movement, norm_affine, norms, opset, patterns, qoperator, window)
 
 
 def boxed() -> list[Callable[..., Any]]:

@@ -21,6 +21,7 @@ _Static_assert(BLOCK_ARENA_BYTES == 8192, "the header belongs to another build")
 
 /* ---- steps and segments ---- */
 
+
 static EDGEC_NOINLINE void block_step_000_dense(const int8_t *in0, int8_t *out, int y, int rows)
 {
     (void)y;

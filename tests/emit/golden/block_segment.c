@@ -22,6 +22,8 @@ _Static_assert(BLOCK_ARENA_BYTES == 3072, "the header belongs to another build")
 
 /* ---- steps and segments ---- */
 
+static int block_made[4]; /* rows made so far by each step of the running pipeline */
+
 static EDGEC_NOINLINE void block_step_000_dense(const int8_t *in0, int8_t *out, int y, int rows)
 {
     (void)y;
@@ -52,23 +54,19 @@ static EDGEC_NOINLINE void block_step_003_add(const int8_t *in0, const int8_t *i
 }
 
 /* dense -> depthwise -> dense -> add: a pull pipeline */
-static int block_made_t0;
-static int block_made_t1;
-static int block_made_t2;
-static int block_made_y;
 
 static EDGEC_NOINLINE void block_until_t0(int rows)
 {
-    for (; block_made_t0 < rows; block_made_t0 += 1) {
-        const int y = block_made_t0;
+    for (; block_made[0] < rows; block_made[0] += 1) {
+        const int y = block_made[0];
         block_step_000_dense(block_b_x + (y) * 128, block_b_t0 + (((y) % 3)) * 256, y, 1);
     }
 }
 
 static EDGEC_NOINLINE void block_until_t1(int rows)
 {
-    for (; block_made_t1 < rows; block_made_t1 += 1) {
-        const int y = block_made_t1;
+    for (; block_made[1] < rows; block_made[1] += 1) {
+        const int y = block_made[1];
         block_until_t0(0 + edgec_clamp(y * 1 + 2, 1, 16));
         const int8_t *rows0[3];
         edgec_taps_int8_t(rows0, block_b_t0, NULL, (y) * 1 - 1, 1, 3, 16, (0) * 16, 3, 256);
@@ -78,8 +76,8 @@ static EDGEC_NOINLINE void block_until_t1(int rows)
 
 static EDGEC_NOINLINE void block_until_t2(int rows)
 {
-    for (; block_made_t2 < rows; block_made_t2 += 1) {
-        const int y = block_made_t2;
+    for (; block_made[2] < rows; block_made[2] += 1) {
+        const int y = block_made[2];
         block_until_t1(y + 1);
         block_step_002_dense(block_b_t1 + (((y) % 1)) * 256, block_b_t2, y, 1);
     }
@@ -87,8 +85,8 @@ static EDGEC_NOINLINE void block_until_t2(int rows)
 
 static EDGEC_NOINLINE void block_until_y(int rows)
 {
-    for (; block_made_y < rows; block_made_y += 1) {
-        const int y = block_made_y;
+    for (; block_made[3] < rows; block_made[3] += 1) {
+        const int y = block_made[3];
         block_until_t2(y + 1);
         block_step_003_add(block_b_t2, block_b_x + (y) * 128, block_b_y + (y) * 128, y, 1);
     }
@@ -96,10 +94,10 @@ static EDGEC_NOINLINE void block_until_y(int rows)
 
 static EDGEC_NOINLINE void block_segment_000(void)
 {
-    block_made_t0 = 0;
-    block_made_t1 = 0;
-    block_made_t2 = 0;
-    block_made_y = 0;
+    block_made[0] = 0;
+    block_made[1] = 0;
+    block_made[2] = 0;
+    block_made[3] = 0;
     block_until_y(16);
 }
 

@@ -1,0 +1,170 @@
+"""Helium kernel of conv2d: a row's input columns laid side by side, then runs of windows times a packed matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.ir.reach import Window
+from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, factors, is_int8, requantize_fields, stream
+from edgec.kernels._packing import folded_bias
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+from edgec.kernels.conv2d import by_group, geometry
+
+AXES = (1, 2, 3)
+MOST_WINDOWS = 1 << 16
+"""Bytes of scratch that the columns of a row may take."""
+
+
+def depth(site: Site) -> int:
+    """Bytes of a window."""
+    return int(np.prod(site.const("weight").shape[1:]))
+
+
+def is_direct(site: Site) -> bool:
+    """One tap row that is always there, and windows that lie contiguous in it."""
+    _, kernel_h, kernel_w, _ = site.const("weight").shape
+    size, out, stride, dilation = (site.ints(n)[1] for n in ("size", "out", "stride", "dilation"))
+    inside = site.ints("pad") == (0, 0) and (out - 1) * stride + kernel_w <= size and (dilation == 1 or kernel_w == 1)
+    reach = site.step.reach[0]
+    above = isinstance(reach, Window) and all(None not in reach.taps(y) for y in range(site.output.rows))
+    return bool(kernel_h == 1 and inside and above and site.int("groups") == 1)
+
+
+def columns(site: Site) -> tuple[int, int, int]:
+    """Columns before, inside and behind the image that the windows of a row cover."""
+    (size, out, stride, pad), kernel = (site.ints(n)[1] for n in ("size", "out", "stride", "pad")), site.ints("kernel")[1]
+    span = (out - 1) * stride + kernel
+    before = min(pad, span)
+    inner = min(size, span - before)
+    return before, inner, span - before - inner
+
+
+def is_dilated(site: Site) -> bool:
+    return site.ints("dilation")[1] > 1 and site.ints("kernel")[1] > 1
+
+
+def column_bytes(site: Site) -> int:
+    """Scratch for the columns of a row (or all its windows, where they are dilated), and 16 bytes to read beyond."""
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    count = site.ints("out")[1] * kernel_w if is_dilated(site) else sum(columns(site))
+    return -(-count * kernel_h * part // 8) * 8 + 16
+
+
+def scratch(site: Site) -> int:
+    return column_bytes(site) + max(16, int(site.const("weight").shape[3]))
+
+
+def usable(site: Site) -> bool:
+    return is_int8(site) and depth(site) <= MOST_DEPTH and scratch(site) <= MOST_WINDOWS
+
+
+def usable_direct(site: Site) -> bool:
+    return is_int8(site) and depth(site) <= MOST_DEPTH and is_direct(site)
+
+
+def chunk(site: Site) -> int:
+    """Columns of a vector that can be scattered at once (offsets are bytes); 0 where columns are copied one by one."""
+    _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
+    if part > 8 or site.int("groups") > 1 or is_dilated(site) or int(scatter(site).max()) > 255:
+        return 0
+    return 16 // part
+
+
+def scatter(site: Site) -> Array:
+    """Where the bytes of 16 neighbouring input bytes go in the columns."""
+    _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
+    byte = np.arange(16)
+    return np.asarray(byte // part * kernel_h * part + byte % part)
+
+
+def dot(site: Site) -> Dot:
+    each = int(site.const("weight").shape[0]) // site.int("groups")
+    return Dot(depth(site), each, site.int("left") > 0, [site.ints("out")[1]], spare=not is_direct(site))
+
+
+def copying(site: Site) -> tuple[str, str]:
+    """(C function that copies columns, headers file that has it)."""
+    vectors, tail = divmod(int(site.const("weight").shape[3]), 16)
+    if vectors > 7:
+        return "edgec_mve_columns_any", ""
+    return f"edgec_mve_columns_{vectors}{'t' if tail else ''}", f"mve_columns vectors={vectors} tail={int(tail > 0)}"
+
+
+def headers(site: Site) -> tuple[str, ...]:
+    extra = copying(site)[1]
+    wanted = extra and not is_direct(site) and not chunk(site)
+    return ((extra,) if wanted else ()) + dot(site).headers()
+
+
+def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    part = int(site.const("weight").shape[3])
+    found: dict[str, Scalar | str | bool] = {**dot(site).variant(), "direct": is_direct(site)}
+    if found["direct"]:
+        return found
+    shape = {"grouped": site.int("groups") > 1, "dilated": is_dilated(site), "scattered": chunk(site) > 0}
+    if chunk(site):
+        return {**found, **shape, "chunk": chunk(site), "part": part}
+    return {**found, **shape, "copy": copying(site)[0], "tail": "p->part % 16" if copying(site)[1] else "p->part"}
+
+
+def pack(site: Site) -> Packed:
+    """A weight stream for each group; a window is [kernel_w][kernel_h][part], or as it lies in the row."""
+    fields = geometry(site)
+    each = int(fields["each"])
+    bias, mult = folded_bias(site, AXES), factors(site)[0]
+    streams = []
+    for index, weight in enumerate(by_group(site, each)):
+        here = slice(index * each, (index + 1) * each)
+        ordered = np.ascontiguousarray(weight.transpose(0, 2, 1, 3)).reshape(each, -1)
+        streams.append(stream(ordered, bias[here], mult[here]).reshape(-1))
+    before, inner, after = columns(site)
+    sizes = {"before": before, "inner": inner, "after": after, "column_bytes": column_bytes(site)}
+    numbers = {**fields, "groups": site.int("groups"), "zx": site.int("zx"), **sizes, **requantize_fields(site)}
+    tables = {"offsets": scatter(site).astype(np.uint8)} if chunk(site) and not is_direct(site) else {}
+    return Packed({**numbers, "group_words": int(streams[0].size), **tables, "stream": np.concatenate(streams)})
+
+
+def cost(site: Site) -> Cost:
+    """Instructions: as for dense, and the columns."""
+    groups, outputs = site.int("groups"), int(site.const("weight").shape[0])
+    vectors, fours = -(-depth(site) // 16), groups * -(-outputs // groups // 4)
+    rows, wide = site.output.rows, site.ints("out")[1]
+    work = rows * (-(-wide // 4) * (fours * (vectors * 28.0 + 45.0) + 30.0 * groups) + 60.0)
+    if not is_direct(site):
+        _, kernel_h, _, part = site.const("weight").shape
+        work += rows * groups * int(kernel_h) * (8.0 + sum(columns(site)) * (1.5 if chunk(site) else 3.0 + part / 8.0))
+    return Cost(work, 2.0 * work, 64 * vectors * fours + 8 * outputs)
+
+
+KERNELS = [
+    Kernel(
+        "conv2d_s8_mve_direct",
+        "conv2d",
+        "mve_conv2d_s8",
+        pack,
+        needs=MVE,
+        when=usable_direct,
+        access=("taps_null",),
+        variant=variant,
+        headers=headers,
+        cost=cost,
+        priority=PRIORITY,
+    ),
+    Kernel(
+        "conv2d_s8_mve",
+        "conv2d",
+        "mve_conv2d_s8",
+        pack,
+        needs=MVE,
+        when=lambda site: usable(site) and not is_direct(site),
+        access=("taps_null",),
+        scratch=scratch,
+        variant=variant,
+        headers=headers,
+        cost=cost,
+        priority=PRIORITY,
+    ),
+]
