@@ -88,6 +88,29 @@ static inline uint32_t edgec_pkhtb(uint32_t a, uint32_t b)
 #endif
 }
 
+/* The same of four unsigned bytes: (byte 0, byte 2), (byte 1, byte 3). */
+static inline uint32_t edgec_uxtb16(uint32_t x)
+{
+#if EDGEC_DSP_ASM
+    uint32_t r;
+    __asm__("uxtb16 %0, %1" : "=r"(r) : "r"(x));
+    return r;
+#else
+    return x & 0x00ff00ffu;
+#endif
+}
+
+static inline uint32_t edgec_uxtb16_ror8(uint32_t x)
+{
+#if EDGEC_DSP_ASM
+    uint32_t r;
+    __asm__("uxtb16 %0, %1, ror #8" : "=r"(r) : "r"(x));
+    return r;
+#else
+    return edgec_uxtb16(x >> 8);
+#endif
+}
+
 /* sum + the pair (byte 0, byte 2) or (byte 1, byte 3) of x, each half modulo 2^16. */
 static inline uint32_t edgec_sxtab16(uint32_t sum, uint32_t x)
 {
@@ -195,6 +218,18 @@ static inline int8_t edgec_ssat8(int32_t x)
     return (int8_t)(x < -128 ? -128 : x > 127 ? 127 : x);
 #endif
 }
+
+/* x >> shift saturated to int8, where shift is a number the compiler sees. */
+#if EDGEC_DSP_ASM
+#define edgec_ssat8_asr(x, shift) \
+    __extension__({                                                                   \
+        int32_t x_ = (x);                                                             \
+        __asm__("ssat %0, #8, %0, asr %1" : "+r"(x_) : "I"(shift));                   \
+        (int8_t) x_;                                                                  \
+    })
+#else
+#define edgec_ssat8_asr(x, shift) edgec_ssat8((x) >> (shift))
+#endif
 
 /* Clamps n bytes in place, four at a time; nothing to do for the bounds of int8. */
 static inline void edgec_clamp_run(int8_t *y, int n, int lo, int hi)

@@ -5,64 +5,92 @@
 typedef struct {
     const int32_t *weight; /* [outputs / 4][36][channels / 2][4] pairs of int16, transformed */
     const int32_t *bias;   /* [outputs][2]: 576 times the bias of raw d, 2*m / 9 */
-    int32_t size, out, pad, channels, outputs, zx, round, shift;
+    int32_t size, out, pad, channels, outputs, zx, round;
 } edgec_wino_t;
 
-/* One line of six, `step` words apart, times the input matrix, in place. */
-static inline void edgec_wino_line(uint32_t *d, int step)
+/* A line of six times the input matrix: d becomes its product. */
+#define EDGEC_WINO_LINE(d0, d1, d2, d3, d4, d5)                                     \
+    do {                                                                            \
+        const uint32_t c_ = (d4) - (d2), e_ = (d3) - (d1);                          \
+        const uint32_t a_ = (d4) - 4 * (d2), b_ = (d3) - 4 * (d1);                  \
+        (d0) = c_ + 4 * ((d0) - (d2));                                              \
+        (d5) = (d5) - (d3) - 4 * e_;                                                \
+        (d1) = a_ + b_;                                                             \
+        (d2) = a_ - b_;                                                             \
+        (d3) = c_ + 2 * e_;                                                         \
+        (d4) = c_ - 2 * e_;                                                         \
+    } while (0)
+
+/* One column of a tile of four channels: six words of raw bytes -> lines of the channel pairs (0, 2) and (1, 3). */
+static inline void edgec_wino_column(uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3, uint32_t x4, uint32_t x5, uint32_t *even, uint32_t *odd)
 {
-    const uint32_t d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-    const uint32_t a = d4 - 4 * d2, b = d3 - 4 * d1, c = d4 - d2, e = d3 - d1;
-    d[0] = c + 4 * (d0 - d2);
-    d[step] = a + b;
-    d[2 * step] = a - b;
-    d[3 * step] = c + 2 * e;
-    d[4 * step] = c - 2 * e;
-    d[5 * step] = d5 - d3 - 4 * e;
+    const uint32_t flip = 0x80808080u;
+    x0 ^= flip, x1 ^= flip, x2 ^= flip, x3 ^= flip, x4 ^= flip, x5 ^= flip;
+    uint32_t a0 = edgec_uxtb16(x0), a1 = edgec_uxtb16(x1), a2 = edgec_uxtb16(x2), a3 = edgec_uxtb16(x3), a4 = edgec_uxtb16(x4),
+             a5 = edgec_uxtb16(x5);
+    EDGEC_WINO_LINE(a0, a1, a2, a3, a4, a5);
+    even[0] = a0, even[6] = a1, even[12] = a2, even[18] = a3, even[24] = a4, even[30] = a5;
+    a0 = edgec_uxtb16_ror8(x0), a1 = edgec_uxtb16_ror8(x1), a2 = edgec_uxtb16_ror8(x2), a3 = edgec_uxtb16_ror8(x3);
+    a4 = edgec_uxtb16_ror8(x4), a5 = edgec_uxtb16_ror8(x5);
+    EDGEC_WINO_LINE(a0, a1, a2, a3, a4, a5);
+    odd[0] = a0, odd[6] = a1, odd[12] = a2, odd[18] = a3, odd[24] = a4, odd[30] = a5;
 }
 
-/* A tile of two channels -> 36 words at v, `stride` words apart.  A negative low half has borrowed from the high one: it is given back. */
-EDGEC_SHARED void edgec_wino_input(uint32_t *d, uint32_t *v, int stride)
+/* The lines of two channels -> 36 words at v, `stride` words apart.  A negative low half has borrowed from the high one: it is given back. */
+#define EDGEC_WINO_MEND(x) ((x) + (((x) & 0x8000u) << 1))
+
+EDGEC_SHARED void edgec_wino_lines(const uint32_t *d, uint32_t *v, int stride)
 {
+    for (const uint32_t *const stop = d + 36; d != stop; d += 6, v += stride) {
+        uint32_t d0 = d[0], d1 = d[1], d2 = d[2], d3 = d[3], d4 = d[4], d5 = d[5];
+        EDGEC_WINO_LINE(d0, d1, d2, d3, d4, d5);
+        *v = EDGEC_WINO_MEND(d0), v += stride;
+        *v = EDGEC_WINO_MEND(d1), v += stride;
+        *v = EDGEC_WINO_MEND(d2), v += stride;
+        *v = EDGEC_WINO_MEND(d3), v += stride;
+        *v = EDGEC_WINO_MEND(d4), v += stride;
+        *v = EDGEC_WINO_MEND(d5);
+    }
+}
+
+/* The same of one tile, `left` columns from the left end of the image: four channels from `first` on. */
+EDGEC_SHARED void edgec_wino_input(const edgec_wino_t *w, const int8_t *const *rows, int left, int first, uint32_t *even, uint32_t *odd)
+{
+    const uint32_t padding = ((uint32_t)w->zx & 0xffu) * 0x01010101u;
+    int whole = left >= 0 && left + 6 <= w->size, at = left * w->channels + first;
     for (int i = 0; i < 6; ++i) {
-        edgec_wino_line(d + i, 6);
+        whole = whole && rows[i] != NULL;
     }
-    for (int i = 0; i < 6; ++i, d += 6) {
-        edgec_wino_line(d, 1);
-        for (int j = 0; j < 6; ++j, v += stride) {
-            *v = d[j] + ((d[j] & 0x8000u) << 1);
+    if (whole) {
+        for (const uint32_t *const stop = even + 6; even != stop; at += w->channels) {
+            edgec_wino_column(edgec_load4(rows[0] + at), edgec_load4(rows[1] + at), edgec_load4(rows[2] + at), edgec_load4(rows[3] + at),
+                              edgec_load4(rows[4] + at), edgec_load4(rows[5] + at), even++, odd++);
         }
+        return;
+    }
+    for (int j = 0; j < 6; ++j, at += w->channels) {
+        const int inside = left + j >= 0 && left + j < w->size;
+        uint32_t x[6] = { padding, padding, padding, padding, padding, padding };
+        for (int i = 0; inside && i < 6; ++i) {
+            if (rows[i] != NULL) {
+                x[i] = edgec_load4(rows[i] + at);
+            }
+        }
+        edgec_wino_column(x[0], x[1], x[2], x[3], x[4], x[5], even++, odd++);
     }
 }
 
-/* Four outputs of a line of six, `step` words apart -> y, `gap` words apart. */
-static inline void edgec_wino_sum(const uint32_t *m, int step, uint32_t *y, int gap)
-{
-    const uint32_t m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
-    const uint32_t p = m1 + m2, q = m1 - m2, r = m3 + m4, s = m3 - m4;
-    y[0] = m[0] + p + r;
-    y[gap] = q + 2 * s;
-    y[2 * gap] = p + 4 * r;
-    y[3 * gap] = q + 8 * s + 2 * m[5 * step];
-}
+/* Four outputs of a line of six: m becomes y in its first four. */
+#define EDGEC_WINO_SUM(m0, m1, m2, m3, m4, m5)                                      \
+    do {                                                                            \
+        const uint32_t p_ = (m1) + (m2), q_ = (m1) - (m2), r_ = (m3) + (m4), s_ = (m3) - (m4); \
+        (m0) = (m0) + p_ + r_;                                                      \
+        (m1) = q_ + 2 * s_;                                                         \
+        (m2) = p_ + 4 * r_;                                                         \
+        (m3) = q_ + 8 * s_ + 2 * (m5);                                              \
+    } while (0)
 
-/* Products of one tile and one output channel (36 words, 8 apart) -> `high` by `wide` int8. */
-EDGEC_SHARED void edgec_wino_output(const edgec_wino_t *w, const uint32_t *m, const int32_t *bias, int8_t *out, int high, int wide)
-{
-    uint32_t half[24];
-    const int pitch = w->out * w->outputs;
-    for (int j = 0; j < 6; ++j) {
-        edgec_wino_sum(m + 8 * j, 48, half + j, 6);
-    }
-    for (int i = 0; i < high; ++i, out += pitch) {
-        uint32_t y[4];
-        edgec_wino_sum(half + 6 * i, 1, y, 1);
-        int8_t *at = out;
-        for (int j = 0; j < wide; ++j, at += w->outputs) {
-            *at = edgec_ssat8(edgec_smmla(edgec_i32(y[j] + (uint32_t)bias[0]), bias[1], w->round) >> w->shift);
-        }
-    }
-}
+typedef void edgec_wino_finish(const edgec_wino_t *w, const uint32_t *m, const int32_t *bias, int8_t *out, int high, int wide);
 
 /* The 36 products of two tiles with four output channels: m[36][4 channels][2 tiles] = sum over channel pairs.  v: [36][pairs][2], u: [36][pairs][4]. */
 #if EDGEC_DSP_ASM
@@ -107,24 +135,18 @@ static inline void edgec_wino_product(const uint32_t *v, const int32_t *u, uint3
 #endif
 
 /* Up to four output rows.  rows: six input rows, NULL in the padding; scratch: 36 * channels words, then 288, then 72. */
-EDGEC_SHARED void edgec_wino_rows(const edgec_wino_t *w, const int8_t *const *rows, int8_t *out, uint32_t *scratch, int high)
+EDGEC_SHARED void edgec_wino_rows(const edgec_wino_t *w, const int8_t *const *rows, int8_t *out, uint32_t *scratch, int high,
+                                  edgec_wino_finish *finish)
 {
     const int channels = w->channels, pairs = channels / 2;
     uint32_t *const v = scratch, *const m = v + 36 * channels, *const even = m + 288, *const odd = even + 36;
-    const uint32_t padding = ((uint32_t)w->zx & 0xffu) * 0x01010101u;
     for (int ox = 0; ox < w->out; ox += 8) {
         for (int t = 0; t < 2; ++t) {
             const int left = ox + 4 * t - w->pad;
             for (int c = 0; c < channels; c += 4) {
-                for (int i = 0; i < 36; ++i) {
-                    const int x = left + i % 6;
-                    const int8_t *const row = rows[i / 6];
-                    const uint32_t word = 0x80808080u ^ (row != NULL && x >= 0 && x < w->size ? edgec_load4(row + x * channels + c) : padding);
-                    even[i] = word & 0x00ff00ffu;
-                    odd[i] = (word >> 8) & 0x00ff00ffu;
-                }
-                edgec_wino_input(even, v + c + t, channels);
-                edgec_wino_input(odd, v + c + 2 + t, channels);
+                edgec_wino_input(w, rows, left, c, even, odd);
+                edgec_wino_lines(even, v + c + t, channels);
+                edgec_wino_lines(odd, v + c + 2 + t, channels);
             }
         }
         for (int o = 0; o < w->outputs; o += 4) {
@@ -132,7 +154,7 @@ EDGEC_SHARED void edgec_wino_rows(const edgec_wino_t *w, const int8_t *const *ro
             for (int i = 0; i < 8; ++i) {
                 const int x = ox + i % 2 * 4, c = o + i / 2;
                 if (x < w->out && c < w->outputs) {
-                    edgec_wino_output(w, m + i, w->bias + 2 * c, out + x * w->outputs + c, high, w->out - x < 4 ? w->out - x : 4);
+                    finish(w, m + i, w->bias + 2 * c, out + x * w->outputs + c, high, w->out - x < 4 ? w->out - x : 4);
                 }
             }
         }

@@ -99,16 +99,16 @@ EDGEC_MVE_NAKED void {{ name }}(EDGEC_MVE_ARG edgec_mve_dot_t *d)
         "2:\n"
 {{ pass() }}
 {%- for p in range(pixels) %}
-        "vmov q{{ 4 + p }}[2], q{{ 4 + p }}[0], {{ acc[1][p] }}, {{ acc[0][p] }}\n"
+        "vmov q{{ 4 + p }}[2], q{{ 4 + p }}[0], {{ acc[0][p] }}, {{ acc[1][p] }}\n"
 {% endfor %}
 {% if pixels > 2 %}
 {{ pass() }}
 {%- for p in range(pixels) %}
-        "vmov q{{ 4 + p }}[3], q{{ 4 + p }}[1], {{ acc[1][p] }}, {{ acc[0][p] }}\n"
+        "vmov q{{ 4 + p }}[3], q{{ 4 + p }}[1], {{ acc[0][p] }}, {{ acc[1][p] }}\n"
 {% endfor %}
 {% else %}
 {% for p in range(pixels) %}
-        "vmov q{{ 4 + p }}[3], q{{ 4 + p }}[1], {{ acc[3][p] }}, {{ acc[2][p] }}\n"
+        "vmov q{{ 4 + p }}[3], q{{ 4 + p }}[1], {{ acc[2][p] }}, {{ acc[3][p] }}\n"
 {% endfor %}
 {% endif %}
 {% set w = "r9" if pixels > 2 else "r5" %}

@@ -1,72 +1,25 @@
-"""GELU from its pieces, as the exporters spell them: by erf (exact) and by tanh (approximate)."""
+"""GELU from its pieces: by erf (exact) and by tanh (approximate), in whatever order the exporter multiplies."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import onnx_ir as ir
 
-from edgec.graph.rewrite import Pattern, apply
+from edgec.graph.edit import insert, swap
+from edgec.graph.polynomial import close, inner_values, outer_values, polynomial
+from edgec.graph.view import is_static, shape
 
-ROOT_HALF = {"one": 1.0, "half": 0.5, "k": 1.0 / math.sqrt(2.0)}
-ROOT_TWO = {"one": 1.0, "half": 0.5, "k": math.sqrt(2.0)}
-TANH = {"one": 1.0, "half": 0.5, "a": 0.044715, "b": math.sqrt(2.0 / math.pi)}
-
-
-def _by_mul(op: Any, x: Any, one: Any, k: Any) -> Any:
-    return op.Add(op.Erf(op.Mul(x, k)), one)
-
-
-def _by_div(op: Any, x: Any, one: Any, k: Any) -> Any:
-    return op.Add(op.Erf(op.Div(x, k)), one)
-
-
-def _exact(op: Any, x: Any, **_: Any) -> Any:
-    return op.Gelu(x)
-
-
-def _spellings(name: str, bell: Any, numbers: dict[str, float]) -> list[Pattern]:
-    return [
-        Pattern(f"gelu: (x * {name}) * 0.5", lambda op, x, one, k, half: op.Mul(op.Mul(x, bell(op, x, one, k)), half), _exact, numbers),
-        Pattern(f"gelu: (x * 0.5) * {name}", lambda op, x, one, k, half: op.Mul(op.Mul(x, half), bell(op, x, one, k)), _exact, numbers),
-        Pattern(f"gelu: x * ({name} * 0.5)", lambda op, x, one, k, half: op.Mul(x, op.Mul(bell(op, x, one, k), half)), _exact, numbers),
-    ]  # fmt: skip
-
-
-def _tanh_bell(op: Any, x: Any, one: Any, a: Any, b: Any, cube: Any) -> Any:
-    return op.Add(op.Tanh(op.Mul(op.Add(x, op.Mul(cube, a)), b)), one)
-
-
-def _approximate(op: Any, x: Any, **_: Any) -> Any:
-    return op.Gelu(x, approximate="tanh")
-
-
-def _tanh_spellings() -> list[Pattern]:
-    def third(op: Any, x: Any, three: Any) -> Any:
-        return op.Pow(x, three)
-
-    return [
-        Pattern(
-            "gelu: (x * 0.5) * (1 + tanh(b * (x + a * x^3)))",
-            lambda op, x, one, half, a, b, three: op.Mul(op.Mul(x, half), _tanh_bell(op, x, one, a, b, third(op, x, three))),
-            _approximate,
-            {**TANH, "three": 3.0},
-        ),
-        Pattern(
-            "gelu: x * (0.5 * (1 + tanh(b * (x + a * x^3))))",
-            lambda op, x, one, half, a, b, three: op.Mul(x, op.Mul(_tanh_bell(op, x, one, a, b, third(op, x, three)), half)),
-            _approximate,
-            {**TANH, "three": 3.0},
-        ),
-    ]
-
-
-ERF = [*_spellings("(1 + erf(x / sqrt 2))", _by_div, ROOT_TWO), *_spellings("(1 + erf(x * sqrt 0.5))", _by_mul, ROOT_HALF)]
+ROOT = math.sqrt(2.0 / math.pi)
+# bell: the polynomial in x it is taken of; x times half of (1 + bell) is the GELU
+INSIDE = {"Erf": {(1,): math.sqrt(0.5)}, "Tanh": {(1,): ROOT, (3,): ROOT * 0.044715}}
+OUTSIDE = {(1, 0): 0.5, (1, 1): 0.5}
+KIND = {"Erf": "none", "Tanh": "tanh"}
+SINCE = 20
 
 
 def fuse_gelu(model: ir.Model) -> bool:
-    """The pieces of a GELU become one operator.
+    """x/2 * (1 + erf(x / sqrt 2)), or with tanh(sqrt(2/pi) * (x + 0.044715 x^3)) for the erf, becomes one operator.
 
     Before::
 
@@ -84,8 +37,23 @@ def fuse_gelu(model: ir.Model) -> bool:
             y = Gelu (x)
         }
     """
-    if model.graph.opset_imports.get("", 0) < 20:
+    if model.graph.opset_imports.get("", 0) < SINCE:
         return False
-    present = {node.op_type for node in model.graph}
-    wanted = [*(ERF if "Erf" in present else ()), *(_tanh_spellings() if {"Tanh", "Pow"} <= present else ())]
-    return apply(model, wanted) if wanted else False
+    changed = False
+    for node in list(model.graph):
+        if node.op_type in INSIDE and not node.domain:
+            changed |= _fuse(node)
+    return changed
+
+
+def _fuse(bell: ir.Node) -> bool:
+    wanted = INSIDE[bell.op_type]
+    x = next((v for v in inner_values(bell.inputs[0]) if close(polynomial(bell.inputs[0], [v]), wanted)), None)
+    if x is None or not is_static(x):
+        return False
+    for value in outer_values(bell.outputs[0]):
+        last = value.producer()
+        if last is not None and is_static(value) and shape(value) == shape(x) and close(polynomial(value, [x, bell.outputs[0]]), OUTSIDE):
+            settings = {} if KIND[bell.op_type] == "none" else {"approximate": KIND[bell.op_type]}
+            return swap(last, insert(last, "Gelu", [x], settings, like=value, name=f"{bell.name}_gelu"))
+    return False

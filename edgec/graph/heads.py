@@ -85,6 +85,12 @@ def _moved(node: ir.Node, index: int, source: Array) -> Array | None:
             axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
             sizes = [static_shape(v)[axis] for v in node.outputs]
             return np.split(source, np.cumsum(sizes)[:-1], axis)[index]
+        case "Slice" if len(constants) == 4:  # the normal form: starts, ends, axes, steps
+            starts, ends, axes, steps = (c.tolist() if c is not None else [] for c in constants)
+            cuts = [slice(None)] * source.ndim
+            for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+                cuts[axis] = slice(start, end if end >= -source.shape[axis] else None, step)
+            return source[tuple(cuts)]
         case "Gather" if constants[0] is not None:
             axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
             return np.take(source, constants[0], axis)
@@ -108,11 +114,10 @@ def _trace(value: ir.Value, stop: tuple[str, ...]) -> tuple[ir.Value, Array, flo
         return None
     numbers: Array | None = np.arange(int(np.prod(static_shape(value)))).reshape(static_shape(value))
     for node, index in reversed(chain):
-        assert numbers is not None
-        numbers = _moved(node, index, numbers)
         if numbers is None:
             return None
-    return value, numbers, factor
+        numbers = _moved(node, index, numbers)
+    return None if numbers is None else (value, numbers, factor)
 
 
 def _linear(value: ir.Value) -> tuple[ir.Value, Array, Array] | None:

@@ -8,11 +8,14 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgec.graph import activation, affine, fold, gemm, movement, window
+from edgec.graph.attention import spell_attention
 from edgec.graph.gelu import fuse_gelu
 from edgec.graph.infer import check_complete, infer
 from edgec.graph.norm_affine import fold_norm_affine
 from edgec.graph.norms import fuse_group_norm, fuse_norms, fuse_shifted_norms
 from edgec.graph.patterns import fuse_activations
+from edgec.graph.slices import slices_to_split
+from edgec.graph.softmax import fuse_softmax
 from edgec.graph.values import check_numbers
 
 Pass = Callable[[ir.Model], bool]
@@ -22,6 +25,7 @@ STATIC: tuple[Pass, ...] = (fold.fold_constants, fold.fold_branches, fold.drop_i
 SPELLING: tuple[Pass, ...] = (
     movement.count_axes_from_front,
     movement.spell_out,
+    slices_to_split,
     movement.canonical_reshape,
     movement.merge_transposes,
     movement.canonical_resize,
@@ -38,6 +42,8 @@ SPELLING: tuple[Pass, ...] = (
     window.drop_zero_bias,
     fuse_activations,
     fuse_gelu,
+    fuse_softmax,
+    spell_attention,
     fuse_norms,
     fuse_shifted_norms,
     fuse_group_norm,

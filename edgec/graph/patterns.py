@@ -55,6 +55,24 @@ HARD = (
     Pattern("hard-swish: x * hard_sigmoid(x)", lambda op, x: op.Mul(x, op.HardSigmoid(x, alpha=SIXTH, beta=0.5)), _hard_swish),
 )
 
+UNIT = {"low": 0.0, "high": 1.0, "half": 0.5}
+SOFT_STEP = (
+    Pattern(
+        "hard-sigmoid: clip(x / 6 + 1/2, 0, 1)",
+        lambda op, x, six, half, low, high: op.Clip(op.Add(op.Div(x, six), half), low, high),
+        _hard_sigmoid,
+        {**UNIT, "six": 6.0},
+    ),
+    Pattern(
+        "hard-sigmoid: clip(x * (1/6) + 1/2, 0, 1)",
+        lambda op, x, sixth, half, low, high: op.Clip(op.Add(op.Mul(x, sixth), half), low, high),
+        _hard_sigmoid,
+        {**UNIT, "sixth": SIXTH},
+    ),
+)
+
+MISH = Pattern("mish: x * tanh(softplus(x))", lambda op, x: op.Mul(x, op.Tanh(op.Softplus(x))), lambda op, x: op.Mish(x))
+
 SILU = Pattern(
     "silu: x * sigmoid(x)",
     lambda op, x: op.Mul(x, op.Sigmoid(x)),
@@ -64,7 +82,7 @@ SILU = Pattern(
 
 
 def fuse_activations(model: ir.Model) -> bool:
-    """HardSwish, HardSigmoid and SiLU from their pieces.
+    """HardSwish, HardSigmoid, Mish and SiLU from their pieces.
 
     Before::
 
@@ -89,4 +107,6 @@ def fuse_activations(model: ir.Model) -> bool:
     if "Mul" in present or "Div" in present:
         wanted += HARD if present & {"Clip", "HardSigmoid"} else ()
         wanted += (SILU,) if "Sigmoid" in present else ()
+        wanted += (MISH,) if "Softplus" in present else ()
+    wanted += SOFT_STEP if "Clip" in present else ()
     return apply(model, wanted) if wanted else False

@@ -47,7 +47,7 @@ def pack(site: Site) -> Packed:
     shift = site.int("shift") + 6
     widths = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "pad")}
     fields = {**widths, "channels": site.int("channels"), "outputs": len(weight), "zx": site.int("zx")}
-    limits = {"lo": site.int("lo"), "hi": site.int("hi"), "shift": shift, "round": rounding(site.int("zy"), shift)}
+    limits = {"lo": site.int("lo"), "hi": site.int("hi"), "round": rounding(site.int("zy"), shift)}
     return Packed({**fields, **limits, "weight": transformed(weight).reshape(-1), "bias": numbers.reshape(-1)})
 
 

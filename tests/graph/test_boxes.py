@@ -11,11 +11,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgec.graph import activation, affine, fold, gelu, gemm, movement, norm_affine, normalize, norms, opset, patterns, qoperator, stages, window
+from edgec.graph import (
+    activation,
+    affine,
+    attention,
+    fold,
+    gelu,
+    gemm,
+    movement,
+    norm_affine,
+    normalize,
+    norms,
+    opset,
+    patterns,
+    qoperator,
+    slices,
+    softmax,
+    stages,
+    window,
+)
 from edgec.graph.view import dtype, shape
 from tests.graph.structure import assert_same, parse, parse_inferred
 
-MODULES = (activation, affine, fold, gelu, gemm, movement, norm_affine, norms, opset, patterns, qoperator, window)
+MODULES = (activation, affine, attention, fold, gelu, gemm, movement, norm_affine, norms, opset, patterns, qoperator, slices, softmax, window)
 
 
 def boxed() -> list[Callable[..., Any]]:
