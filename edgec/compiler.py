@@ -55,16 +55,38 @@ class Lowered:
 def front(path: Path, options: CompileOptions, calibration: Samples | None = None) -> onnx_ir.Model:
     """load -> normalise -> fuse -> attention by heads -> (with calibration samples) quantize."""
     from edgec.graph.heads import split_heads
-    from edgec.graph.load import front as load_and_normalise
+    from edgec.graph.load import load_model
+    from edgec.graph.normalize import normalize
+    from edgec.graph.qoperator import expand
 
-    model = load_and_normalise(path, options.batch)
+    model = load_model(path, options.batch)
+    note(options, 1, "load", model)
+    model = normalize(expand(model))
+    note(options, 2, "normalise", model)
     split_heads(model)
+    note(options, 3, "heads", model)
     if calibration is None or already_quantized(model):
         return model
     from edgec.quant import quantize
 
-    quantized = quantize(model, dict(calibration)).model
-    return normalize_again(quantized)
+    model = normalize_again(quantize(model, dict(calibration)).model)
+    note(options, 4, "quantize", model)
+    return model
+
+
+def note(options: CompileOptions, index: int, stage: str, made: onnx_ir.Model | Program) -> None:
+    """With `--dump-stages DIR`: what a stage made, as DIR/NN-stage.onnx or, below the line, the program's text in DIR/NN-stage.txt."""
+    if options.dump_stages is None:
+        return
+    if isinstance(made, Program):
+        from edgec.ir.text import print_program
+
+        options.dump_stages.mkdir(parents=True, exist_ok=True)
+        (options.dump_stages / f"{index:02d}-{stage}.txt").write_text(print_program(made), encoding="utf-8")
+        return
+    from edgec.graph.stages import dump
+
+    dump(made, options.dump_stages, index, stage)
 
 
 def normalize_again(model: onnx_ir.Model) -> onnx_ir.Model:
@@ -95,6 +117,7 @@ def lowered(path: Path, options: CompileOptions, calibration: Samples | None = N
 
     model = front(path, options, calibration)
     program = lower(model, c_name(options.name or path.stem), options.io == "quantized", options.input == "rows")
+    note(options, 5, "lower", program)
     if options.keep_constant_channels:
         return Lowered(model, program, Removed())
     program, removed = remove_constant_channels(program)
@@ -157,6 +180,7 @@ def compile_model(
     target = load_target(options.target)
     low = lowered(path, options, calibration)
     made = planned(low.program, target, options)
+    note(options, 6, "plan", made.program)
     source = emit(made.program, target.isa, package.version())
     content = manifest(made.program, source, heading(path, target, options))
     summary = summarise(content, made, low.removed)

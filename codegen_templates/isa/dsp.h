@@ -39,6 +39,19 @@ static inline void edgec_store4(int8_t *p, uint32_t word)
 #endif
 }
 
+/* n bytes, any alignment. */
+static inline void edgec_copy(int8_t *to, const int8_t *from, int n)
+{
+    for (; n >= 8; n -= 8, to += 8, from += 8) {
+        const uint32_t a = edgec_load4(from), b = edgec_load4(from + 4);
+        edgec_store4(to, a);
+        edgec_store4(to + 4, b);
+    }
+    for (; n > 0; --n) {
+        *to++ = *from++;
+    }
+}
+
 /* The pair (byte 0, byte 2) of a word of four int8. */
 static inline uint32_t edgec_sxtb16(uint32_t x)
 {

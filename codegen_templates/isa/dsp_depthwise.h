@@ -164,3 +164,17 @@ EDGEC_SHARED void edgec_dw3_band(const edgec_dw3_t *dw, const int8_t *const *row
         run(&call);
     }
 }
+
+/* n output rows: two at a time where the kernel has a form for two. */
+EDGEC_SHARED void edgec_dw3_run(const edgec_dw3_t *dw, const int8_t *const *rows, int8_t *out, void *scratch, int n, edgec_dw3_rows *one,
+                                edgec_dw3_rows *two)
+{
+    const int pitch = dw->out * dw->channels;
+    while (n > 0) {
+        const int both = two != NULL && n > 1;
+        edgec_dw3_band(dw, rows, out, scratch, both, both ? two : one);
+        rows += (1 + both) * dw->stride;
+        out += (1 + both) * pitch;
+        n -= 1 + both;
+    }
+}

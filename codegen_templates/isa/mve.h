@@ -78,3 +78,43 @@ static inline int8_t edgec_mve_narrow(int32_t acc, int32_t m, int32_t round, int
     const int64_t y = (((int64_t)acc * m >> 31) + round) >> shift;
     return (int8_t)(y < -128 ? -128 : y > 127 ? 127 : y);
 }
+
+/* Depthwise windows over interleaved columns, see mve_depthwise.h.  Addresses are 32 bits. */
+typedef struct {
+    const int32_t *stream; /* weights, bias and factor of each channel */
+    int8_t *out;           /* first channel of the first result */
+    int32_t channels;      /* 1..16 */
+    int32_t count;         /* whole groups of results */
+    int32_t rewind;        /* bytes that the column addresses advance by for a channel, less 4 */
+    int32_t step, back;    /* bytes of out from group to group; those of all groups, less 1 */
+    int32_t round, shift, left;
+    int32_t mask, tail_mask; /* predicates of the stores: byte lanes of whole groups, and of the last one */
+    int32_t next;            /* bytes of columns from result to result */
+    uint32_t columns[4];     /* addresses of the four columns of the first window */
+    int32_t offsets[4];      /* of the four results from out */
+} edgec_mve_depthwise_t;
+
+/* Four rows of up to 16 channels side by side: to[column][channel][row].  A row in the padding has step 0. */
+typedef struct {
+    const int8_t *from[4];
+    int32_t step[4];
+    int8_t *to;
+    int32_t to_step, count, channels; /* count >= 1 */
+} edgec_mve_interleave_t;
+
+#if EDGEC_MVE_ASM
+/* clang-format off */
+EDGEC_MVE_NAKED void edgec_mve_interleave(EDGEC_MVE_ARG const edgec_mve_interleave_t *d)
+{
+    __asm__ volatile(
+        "push {r4-r11, lr}\n" "ldm r0, {r0-r11}\n" "vctp.8 r11\n" "dls lr, r10\n"
+        "1:\n"
+        "vpstttt\n" "vldrbt.u8 q0, [r0]\n" "vldrbt.u8 q1, [r1]\n" "vldrbt.u8 q2, [r2]\n" "vldrbt.u8 q3, [r3]\n"
+        "add r0, r0, r4\n" "add r1, r1, r5\n" "add r2, r2, r6\n" "add r3, r3, r7\n"
+        "vst40.8 {q0, q1, q2, q3}, [r8]\n" "vst41.8 {q0, q1, q2, q3}, [r8]\n"
+        "vst42.8 {q0, q1, q2, q3}, [r8]\n" "vst43.8 {q0, q1, q2, q3}, [r8]\n"
+        "add r8, r8, r9\n" "le lr, 1b\n"
+        "pop {r4-r11, pc}\n");
+}
+/* clang-format on */
+#endif

@@ -104,7 +104,7 @@ def _evaluate(node: ir.Node, version: int) -> list[Array] | None:
     except Exception:  # the evaluator lacks an operator or a case of it: the node simply stays
         return None
     arrays = dict(zip(outputs, (np.asarray(array) for array in found), strict=True))
-    return [arrays.get(output.name, np.zeros(0, np.float32)) for output in node.outputs]
+    return [arrays.get(str(output.name), np.zeros(0, np.float32)) for output in node.outputs]
 
 
 def fold_branches(model: ir.Model) -> bool:

@@ -7,13 +7,13 @@ import math
 import onnx_ir as ir
 
 from edgec.graph.edit import insert, swap
-from edgec.graph.polynomial import close, inner_values, outer_values, polynomial
+from edgec.graph.polynomial import Polynomial, close, inner_values, outer_values, polynomial
 from edgec.graph.view import is_static, shape
 
 ROOT = math.sqrt(2.0 / math.pi)
 # bell: the polynomial in x it is taken of; x times half of (1 + bell) is the GELU
-INSIDE = {"Erf": {(1,): math.sqrt(0.5)}, "Tanh": {(1,): ROOT, (3,): ROOT * 0.044715}}
-OUTSIDE = {(1, 0): 0.5, (1, 1): 0.5}
+INSIDE: dict[str, Polynomial] = {"Erf": {(1,): math.sqrt(0.5)}, "Tanh": {(1,): ROOT, (3,): ROOT * 0.044715}}
+OUTSIDE: Polynomial = {(1, 0): 0.5, (1, 1): 0.5}
 KIND = {"Erf": "none", "Tanh": "tanh"}
 SINCE = 20
 

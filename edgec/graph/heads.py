@@ -26,12 +26,13 @@ MOVES = frozenset({"Reshape", "Transpose", "Split", "Slice", "Squeeze", "Unsquee
 
 @dataclass(frozen=True)
 class Projection:
-    """y = x @ weight + bias on tokens.  x: [.., N, D]; weight: [D, C]; columns: for each head the columns of C it reads."""
+    """factor * (x @ weight + bias) on tokens.  x: [.., N, D]; weight: [D, C]; columns: for each head the columns of C it reads."""
 
     x: ir.Value
     weight: Array
     bias: Array
     columns: Array  # [heads, d]
+    factor: float
 
 
 def split_heads(model: ir.Model) -> bool:
@@ -163,7 +164,7 @@ def _projection(value: ir.Value, transposed: bool) -> Projection | None:
     columns = heads[:, 0, :]
     if not np.array_equal(heads, columns[:, None, :] + np.arange(tokens)[None, :, None] * channels):
         return None
-    return Projection(linear[0], linear[1] * np.float32(factor), linear[2] * np.float32(factor), columns)
+    return Projection(linear[0], linear[1], linear[2], columns, factor)
 
 
 def _destination(context: ir.Value) -> tuple[ir.Value, Array] | None:
@@ -245,8 +246,9 @@ def _head(
         product = insert(softmax, "MatMul", [p.x, weight], name=f"{name}_{label}")
         return insert(softmax, "Add", [product, bias], name=f"{name}_{label}_add")
 
-    keys, values = linear(projections[1], 1.0, "k"), linear(projections[2], 1.0, "v")
-    queries = linear(projections[0], factor, "q")
+    q, k, v = projections
+    keys, values = linear(k, 1.0, "k"), linear(v, v.factor, "v")
+    queries = linear(q, factor * q.factor * k.factor, "q")  # all factors of the scores, however the exporter shares them out
     rank = len(static_shape(projections[1].x))
     perm = (*range(rank - 2), rank - 1, rank - 2)
     scores = insert(softmax, "MatMul", [queries, insert(softmax, "Transpose", [keys], {"perm": perm})], name=f"{name}_scores")

@@ -9,8 +9,7 @@ from edgec.graph.edit import constant, graph_of, insert, remove, set_attributes,
 from edgec.graph.view import Array, attributes, const_array, input_at, is_static, produced_by, shape, sole_user
 
 RESHAPING = ("Flatten", "Squeeze", "Unsqueeze", "Reshape")
-AXIS_OPS = ("Concat", "Split", "Softmax", "LogSoftmax", "Hardmax", "Gather", "LayerNormalization", "ArgMax", "ArgMin")
-AXIS_OPS += ("RMSNormalization",)
+AXIS_OPS = ("Concat", "Split", "Softmax", "LogSoftmax", "Hardmax", "Gather", "ArgMax", "ArgMin", "LayerNormalization", "RMSNormalization")
 
 
 def canonical_reshape(model: ir.Model) -> bool:

@@ -18,7 +18,7 @@ from edgec.graph.edit import constant, graph_of, insert, set_attributes, set_inp
 from edgec.graph.view import Array, const_array, input_at
 
 CANONICAL = 21
-REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum")
+REDUCTIONS: tuple[str, ...] = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum")
 REDUCTIONS += ("ReduceLogSumExp", "ReduceSumSquare")
 
 
@@ -166,10 +166,23 @@ def _softmax(node: ir.Node, version: int) -> None:
     producer.replace_input_with(0, out)
 
 
+def _group_norm(node: ir.Node, version: int) -> None:
+    """Before opset 21 scale and bias had one value a group, now one a channel."""
+    value, groups = node.inputs[0], node.attributes.get("num_groups")
+    if version >= 21 or value is None or value.shape is None or groups is None or not isinstance(value.shape[1], int):
+        return
+    for index in (1, 2):
+        array, name = const_array(input_at(node, index)), f"{node.name}_{('scale', 'bias')[index - 1]}"
+        if array is not None and array.size == groups.as_int() != value.shape[1]:
+            wide = np.repeat(array.reshape(-1), value.shape[1] // groups.as_int())
+            node.replace_input_with(index, constant(graph_of(node), wide, name))
+
+
 FORMS: dict[str, Callable[[ir.Node, int], None]] = {
     "Squeeze": _axes,
     "Unsqueeze": _axes,
     "Split": _split,
+    "GroupNormalization": _group_norm,
     "Dropout": _dropout,
     "BatchNormalization": _batch_norm,
     **dict.fromkeys(REDUCTIONS, _axes),

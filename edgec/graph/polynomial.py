@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
@@ -66,7 +66,7 @@ def _times(a: Polynomial, b: Polynomial) -> Polynomial:
     return made
 
 
-def close(found: Polynomial | None, wanted: Mapping[Powers, float], tolerance: float = 1e-4) -> bool:
+def close(found: Polynomial | None, wanted: Polynomial, tolerance: float = 1e-4) -> bool:
     """Whether the coefficients agree, relative to the wanted ones."""
     return found is not None and set(found) == set(wanted) and all(
         math.isclose(found[powers], number, rel_tol=tolerance) for powers, number in wanted.items()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
 from edgec.errors import ModelError
 from edgec.graph.tensors import materialise

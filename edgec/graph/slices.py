@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgec.graph.edit import constant, substitute, unique
-from edgec.graph.view import consumers, const_array, is_static, shape
+from edgec.graph.view import const_array, consumers, is_static, shape
 
 
 def slices_to_split(model: ir.Model) -> bool:

@@ -98,7 +98,7 @@ def check_tensor(tensor: TensorProto, name: str, folder: Path) -> int:
         held = len(getattr(tensor, TYPED_FIELD.get(tensor.data_type, "int32_data")))
         if held != count:
             raise ModelError(f"{claim} but the file holds {held} of its {count} values", "the file is damaged; export it again")
-    return size
+    return int(size)
 
 
 def _load_external(tensor: TensorProto, name: str, folder: Path, size: int) -> None:
@@ -221,6 +221,6 @@ def _widen_types(model: onnx.ModelProto, widened: set[str]) -> None:
 
 def _type_name(kind: int) -> str:
     try:
-        return str(TensorProto.DataType.Name(kind)).lower()  # type: ignore[arg-type]
+        return str(TensorProto.DataType.Name(kind)).lower()  # type: ignore[arg-type,unused-ignore]
     except ValueError:
         return f"number {kind}"

@@ -1,8 +1,8 @@
 """The order in which a segment computes rows: demand-driven, as the generated C does it.
 
-To make output row y a step first asks its producers inside the segment for the rows it still lacks, then runs.  A pushed segment is
-driven from the other end: an input row arrives, then every step, the last one first, is asked for the rows that now can exist.  This is the execution semantics of
-the Program; interpreter, memory check and emitter all follow it.
+To make output row y a step first asks its producers inside the segment for the rows it still lacks, then runs.  A pushed
+segment is driven from the other end: an input row arrives, then every step, the last one first, is asked for the rows that
+now can exist.  This is the execution semantics of the Program; interpreter, memory check and emitter all follow it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from edgec.ir.program import Array, Site
@@ -58,10 +60,15 @@ def by_group(site: Site, each: int) -> list[Array]:
     return [weight[first : first + each] for first in range(0, len(weight), each)]
 
 
-def direct(site: Site) -> bool:
-    """Whether kernel rows are widened where they lie: whole words; else the window is gathered first, and padded only at its end."""
-    _, _, kernel_w, part = site.const("weight").shape
-    return int(kernel_w) * int(part) % 4 == 0
+def form(site: Site) -> str:
+    """How windows are brought together.  staged: input rows are copied with their padding, short runs then gathered from there;
+    direct: long kernel rows are widened where they lie; gathered: byte by byte (dilation, groups).
+    """
+    _, _, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    plain = site.int("groups") == 1 and site.ints("dilation")[1] == 1
+    if plain and kernel_w * part >= 4 and (kernel_w * part % 4 or kernel_w * part <= 12):
+        return "staged"
+    return "direct" if kernel_w * part % 4 == 0 else "gathered"
 
 
 def pack_dsp(site: Site) -> Packed:
@@ -84,7 +91,16 @@ def scratch_dsp(site: Site) -> int:
     """Two widened windows, and one kernel row (or the window) of each as bytes."""
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
     fours = -(-kernel_h * kernel_w * part // 4)
-    return fours * 16 + (2 * kernel_w * part if direct(site) else fours * 8)
+    pitch = ((site.ints("out")[1] - 1) * site.ints("stride")[1] + kernel_w) * part
+    behind = {"staged": fours * 8 + kernel_h * pitch, "direct": 2 * kernel_w * part, "gathered": fours * 8}
+    return fours * 16 + behind[form(site)]
+
+
+def variant_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
+    """Shifts, and for short runs the kernel's shape."""
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    found = {"form": form(site), **dot_variant(site, AXES)}
+    return found | ({"kernel_h": kernel_h, "run": kernel_w * part} if form(site) == "staged" else {})
 
 
 def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: float = 0.0) -> Cost:
@@ -124,7 +140,7 @@ KERNELS = [
         when=is_dsp,
         access=("taps_null",),
         scratch=scratch_dsp,
-        variant=lambda site: {"direct": direct(site), **dot_variant(site, AXES)},
+        variant=variant_dsp,
         headers=lambda site: dot_headers(site, AXES, "2x4"),
         cost=lambda site: predicted(site, 0.81, 7.0, 1.6),
     ),

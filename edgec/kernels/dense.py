@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from edgec.ir.program import Site
 from edgec.kernels._packing import (
     can_pair,
@@ -13,6 +15,7 @@ from edgec.kernels._packing import (
     dsp_fields,
     folded_bias,
     pad_to,
+    pair_order,
     pair_stream,
     requantize_fields,
 )
@@ -79,6 +82,26 @@ def scratch_dsp(site: Site) -> int:
     return -(-depth(site) // 4) * (8 if width(site) == 8 else 16)
 
 
+def is_dsp8(site: Site) -> bool:
+    """Eight inputs, any int8 weights."""
+    return is_int8(site) and depth(site) == 8 and site.const("weight").dtype == np.int8 and doubled_shift(site, (1,)) is not None
+
+
+def pack_dsp8(site: Site) -> Packed:
+    """Per output bias, 2*m, weights as pairs of int16."""
+    numbers = dsp_fields(site, (1,))
+    halves = np.ascontiguousarray(site.const("weight")[:, pair_order(8)].astype(np.int16)).view(np.int32)
+    start = np.stack([folded_bias(site, (1,)), 2 * site.const("mult")], axis=1)
+    stream = np.concatenate([start, halves], axis=1).astype(np.int32).reshape(-1)
+    return Packed({"round": numbers["round"], "stream": stream, "outputs": outputs(site), "lo": numbers["lo"], "hi": numbers["hi"]})
+
+
+def variant_dsp8(site: Site) -> Mapping[str, Scalar | str | bool]:
+    found = doubled_shift(site, (1,))
+    assert found is not None
+    return {"shift": found[0], "left": found[1], "turn": next(n for n in (4, 3, 2, 1) if outputs(site) % n == 0)}
+
+
 def rows_dsp(site: Site, alone: bool, several: bool) -> int:
     """All rows at once where they lie together; in a pipeline two where that saves a pixel on its own."""
     return 0 if alone else 2 if several and pixels(site) % 2 and site.output.rows > 1 else 1
@@ -93,6 +116,17 @@ def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
 
 
 KERNELS = [
+    Kernel(
+        "dense8_s8_dsp",
+        "dense",
+        "dense8_s8_dsp",
+        pack_dsp8,
+        needs=frozenset({"dsp"}),
+        when=is_dsp8,
+        units=pixels,
+        variant=variant_dsp8,
+        cost=lambda site: predicted(site, 0.5, 4.8),
+    ),
     Kernel(
         "dense_s8_dsp1",
         "dense",

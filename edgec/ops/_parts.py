@@ -28,6 +28,8 @@ class Part:
     hi: float = math.inf
     out_dtype: str = "float32"
     outputs: Sequence[tuple[str, tuple[int, ...]]] = ()
+    output_quants: Sequence[Quant | None] = ()
+    used: Sequence[bool] = (True,)
 
 
 def part(

@@ -199,7 +199,7 @@ class Binary(Op):
         except NoFormula:
             if not fits and per_tensor(const) and is_integer(unit, [x]):
                 pair = [ctx.stored(const), x] if a.is_const else [x, ctx.stored(const)]
-                return self.lower(Rewired(unit, pair), ctx)  # type: ignore[arg-type]
+                return self.lower(Rewired(unit, pair), ctx)
             x, const = as_float(unit, ctx, x), as_float(unit, ctx, const)
             kind = FLOAT_KIND[unit.op_type]
             if not fits:

@@ -91,7 +91,7 @@ def plan(
             best = min(best, _cut(other, features, keep_input, limit, True, pushed, large), key=lambda c: c.peak)
     program = with_scratch(with_rings(best.program))
     if stream:
-        turned = alternated(program)
+        turned = with_scratch(with_rings(alternated(best.program)))  # rings are as long as this direction needs them
         program = min(program, turned, key=lambda p: place(p, keep_input).program.arena)
     placed = place(program, keep_input, thorough=True)
     check(placed.program, keep_input)

@@ -1,0 +1,214 @@
+"""Helium kernel of depthwise: input rows interleaved, so that one gathered load is a window of 4 columns by 4 rows of a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.ir.reach import Window
+from edgec.kernels._mve import MVE, PRIORITY, factors, is_int8, requantize_fields
+from edgec.kernels._packing import folded_bias
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+
+AXES = (0, 1)
+
+
+def widths(site: Site) -> tuple[int, int, int]:
+    """Output width, stride, dilation."""
+    out, stride, dilation = (site.ints(n)[1] for n in ("out", "stride", "dilation"))
+    return out, stride, dilation
+
+
+def planes(site: Site) -> int:
+    """Groups of four input rows."""
+    return -(-site.ints("kernel")[0] // 4)
+
+
+def cells(site: Site) -> int:
+    """Gathered loads of a window."""
+    return planes(site) * -(-site.ints("kernel")[1] // 4)
+
+
+def usable(site: Site) -> bool:
+    """Kernels up to 8 by 8, one output channel for each input channel; wide kernels undilated; offsets within reach of a gathered load."""
+    kernel_h, kernel_w, outputs = site.const("weight").shape
+    _, stride, dilation = widths(site)
+    small = max(kernel_h, kernel_w) <= 8 and outputs == site.int("channels")
+    near = stride <= 7 if cells(site) == 1 else kernel_w <= 4 or dilation == 1
+    return is_int8(site) and small and near
+
+
+def is_paired(site: Site) -> bool:
+    """Whether a window of four columns serves two neighbouring results."""
+    _, stride, dilation = widths(site)
+    return cells(site) == 1 and site.ints("kernel")[1] <= 3 and stride == dilation == 1
+
+
+def can_two(site: Site) -> bool:
+    """Whether it also serves two neighbouring rows."""
+    reach = site.step.reach[0]
+    together = isinstance(reach, Window) and (reach.out_height % 2 == 0 or reach.out_height == site.output.rows)
+    plain = isinstance(reach, Window) and reach.stride == reach.dilation == 1
+    return is_paired(site) and site.ints("kernel")[0] <= 3 and together and plain and site.output.rows > 1
+
+
+def rows(site: Site, alone: bool, several: bool) -> int:
+    return 2 if several and can_two(site) else 1
+
+
+def is_two(site: Site) -> bool:
+    return site.step.group == 2
+
+
+def is_short(site: Site) -> bool:
+    """Whether three columns of taps and the bias share a vector."""
+    return cells(site) == 1 and site.ints("kernel")[1] <= 3
+
+
+def words(site: Site) -> int:
+    """Of a channel in the stream."""
+    return 5 if is_short(site) else 4 * cells(site) + 2
+
+
+def stream(site: Site) -> Array:
+    """int32 [channels, words]: for each gathered load four columns of four taps (three where that is all), bias, m."""
+    weight = site.const("weight")
+    kernel_h, kernel_w, channels = weight.shape
+    tall, broad = planes(site), -(-kernel_w // 4)
+    padded = np.pad(weight, ((0, tall * 4 - kernel_h), (0, broad * 4 - kernel_w), (0, 0)))
+    split = padded.reshape(tall, 4, broad, 4, channels).transpose(4, 2, 0, 3, 1)  # channel, across, down, column, row
+    taps = np.ascontiguousarray(split).view(np.int32).reshape(channels, -1)
+    taps = taps[:, :3] if is_short(site) else taps
+    return np.concatenate([taps, np.stack([folded_bias(site, AXES), factors(site)[0]], axis=1)], axis=1).astype(np.int32)
+
+
+def covered(site: Site) -> tuple[int, int, int]:
+    """Columns before, inside and behind the image that windows cover."""
+    out, stride, dilation = widths(site)
+    span = (out - 1) * stride + (site.ints("kernel")[1] - 1) * dilation + 1
+    before = min(site.ints("pad")[1], span)
+    inner = min(site.ints("size")[1], span - before)
+    return before, inner, span - before - inner
+
+
+def column_bytes(site: Site) -> int:
+    """Scratch for the columns; those behind the last window are read for results that are not kept."""
+    out, stride, dilation = widths(site)
+    last = (out + 3) * stride + (-(-site.ints("kernel")[1] // 4) * 4 - 1) * dilation + 1
+    return last * planes(site) * 64
+
+
+def advance(site: Site) -> int:
+    """Bytes that the addresses of the columns advance by at each gathered load (or result, where it takes several)."""
+    return (2 if is_paired(site) else widths(site)[1]) * planes(site) * 64
+
+
+def written_back(site: Site) -> bool:
+    """Whether the gathered loads themselves advance the addresses, before they load."""
+    return cells(site) == 1
+
+
+def ahead(site: Site) -> int:
+    """How far before the first window the addresses start."""
+    return advance(site) if written_back(site) else -128 if cells(site) == 4 else 0
+
+
+def is_masked(site: Site) -> bool:
+    return is_two(site) and site.output.rows % 2 == 1
+
+
+def tail(site: Site) -> int:
+    """Results of a row beside whole groups."""
+    return widths(site)[0] % (2 if is_two(site) else 4)
+
+
+def pack(site: Site) -> Packed:
+    out, stride, dilation = widths(site)
+    channels, each = site.int("channels"), 2 if is_two(site) else 4
+    groups = -(-out // each)
+    loads = groups if is_two(site) else groups * 2 if is_paired(site) else groups * 4
+    before, inner, after = covered(site)
+    fields: dict[str, Scalar | Array] = {
+        "out_w": out,
+        "stride_w": stride,
+        "dilation_w": dilation,
+        "kernel_h": site.ints("kernel")[0],
+        "kernel_w": site.ints("kernel")[1],
+        "channels": channels,
+        "zx": site.int("zx"),
+        "before": before,
+        "inner": inner,
+        "after": after,
+        "column_bytes": column_bytes(site),
+        "count": out // each,
+        "rewind": loads * advance(site) - 4,
+        "step": each * channels,
+        "back": groups * each * channels - 1,
+        "mask": 0xFFFF,
+        "tail_mask": 0x00FF if is_two(site) else (1 << 4 * tail(site)) - 1,
+    }
+    return Packed({**fields, **requantize_fields(site), "stream": stream(site).reshape(-1)})
+
+
+def flags(site: Site) -> dict[str, int]:
+    two = is_two(site)
+    return {
+        "two": int(two),
+        "pair": int(is_paired(site) and not two),
+        "cells": cells(site),
+        "step": advance(site) if written_back(site) else 0,
+        "tail": tail(site),
+        "masked": int(is_masked(site)),
+        "left": int(site.int("left") > 0),
+        "four": int(cells(site) == 1 and not is_short(site)),
+        "tall": int(planes(site) == 2),
+    }
+
+
+def headers(site: Site) -> tuple[str, ...]:
+    return ("mve_depthwise " + " ".join(f"{key}={value}" for key, value in flags(site).items()),)
+
+
+def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    f = flags(site)
+    form = f"edgec_mve_depthwise_{f['two']}{f['pair']}{f['cells']}_s{f['step']}_t{f['tail']}"
+    form += "m" * f["masked"] + "l" * f["left"] + "f" * f["four"] + "h" * f["tall"]
+    sizes = {"planes": planes(site), "words": words(site), "ahead": ahead(site)}
+    return {"form": form, "two": is_two(site), "masked": is_masked(site), **sizes}
+
+
+def scratch(site: Site) -> int:
+    return column_bytes(site) + 16
+
+
+def cost(site: Site) -> Cost:
+    """Instructions: columns of 16 channels 14 each and plane, a group of results 15 and more, a channel 15, a block of channels 60."""
+    out, channels = widths(site)[0], site.int("channels")
+    calls = -(-site.output.rows // (2 if is_two(site) else 1))
+    groups = -(-out // (2 if is_two(site) else 4))
+    group = 15.0 if is_two(site) else 16.0 if is_paired(site) else 18.0 if cells(site) == 1 else 17.0 + 8 * cells(site)
+    blocks = -(-channels // 16)
+    work = calls * (channels * (groups * group + 16.0) + blocks * (14.0 * covered(site)[1] * planes(site) + 90.0) + 120.0)
+    return Cost(work, 2.0 * work, 4 * words(site) * channels)
+
+
+KERNELS = [
+    Kernel(
+        "depthwise_s8_mve",
+        "depthwise",
+        "mve_depthwise_s8",
+        pack,
+        needs=MVE,
+        when=usable,
+        access=("taps_null",),
+        units=lambda site: 1,
+        group=rows,
+        scratch=scratch,
+        variant=variant,
+        headers=headers,
+        cost=cost,
+        priority=PRIORITY,
+    )
+]
