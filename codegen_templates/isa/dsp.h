@@ -52,6 +52,18 @@ static inline void edgec_copy(int8_t *to, const int8_t *from, int n)
     }
 }
 
+/* n bytes of one value. */
+static inline void edgec_fill(int8_t *to, int value, int n)
+{
+    const uint32_t word = ((uint32_t)value & 0xffu) * 0x01010101u;
+    for (; n >= 4; n -= 4, to += 4) {
+        edgec_store4(to, word);
+    }
+    for (; n > 0; --n) {
+        *to++ = (int8_t)value;
+    }
+}
+
 /* The pair (byte 0, byte 2) of a word of four int8. */
 static inline uint32_t edgec_sxtb16(uint32_t x)
 {

@@ -144,24 +144,33 @@ EDGEC_SHARED void edgec_dw3_band(const edgec_dw3_t *dw, const int8_t *const *row
                               1 - dw->out * channels, dw->stream, dw->out % block, x, out };
     edgec_dw3_fill(x, dw->pad, dw->zx);
     edgec_dw3_fill(x + (dw->pad + inner) * 8, span - dw->pad - inner, dw->zx);
-    for (int c = 0; c < channels; c = c + 4 < channels && c + 8 > channels ? channels - 4 : c + 4) {
-        const int8_t *at[4] = { padding, padding, padding, padding };
-        int step[4] = { 0, 0, 0, 0 };
-        for (int k = 0; k < 3 + two; ++k) {
-            if (rows[k] != NULL) {
-                at[k] = rows[k] + c;
-                step[k] = channels;
-            }
+    const int8_t *at[4] = { padding, padding, padding, padding };
+    int step[4] = { 0, 0, 0, 0 };
+    for (int k = 0; k < 3 + two; ++k) {
+        if (rows[k] != NULL) {
+            at[k] = rows[k];
+            step[k] = channels;
         }
-        edgec_dw3_pack2(x + dw->pad * 8, at[0], at[1], step[0], step[1], inner);
+    }
+    uint32_t *const inside = x + dw->pad * 8;
+    for (int c = 0;;) {
+        edgec_dw3_pack2(inside, at[0], at[1], step[0], step[1], inner);
         if (two) {
-            edgec_dw3_pack2(x + dw->pad * 8 + 1, at[2], at[3], step[2], step[3], inner);
+            edgec_dw3_pack2(inside + 1, at[2], at[3], step[2], step[3], inner);
         } else {
-            edgec_dw3_pack1(x + dw->pad * 8 + 1, at[2], step[2], inner);
+            edgec_dw3_pack1(inside + 1, at[2], step[2], inner);
         }
-        call.stream = dw->stream + 5 * c;
-        call.out = out + c;
         run(&call);
+        const int next = channels - 4 - c < 4 ? channels - 4 - c : 4; /* the last four may repeat some of the four before */
+        if (next <= 0) {
+            return;
+        }
+        c += next;
+        call.stream += 5 * next;
+        call.out += next;
+        for (int k = 0; k < 4; ++k) {
+            at[k] += step[k] != 0 ? next : 0;
+        }
     }
 }
 

@@ -112,8 +112,8 @@ static inline void edgec_dot_pair(const edgec_dot_t *dot, const uint32_t *x, int
 typedef void edgec_dot_two(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, const int32_t *stop);
 typedef void edgec_dot_one(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, const int32_t *stop);
 
-/* All `outputs` channels of two pixels, or of the first (out1 NULL); a last group that is not full goes through a buffer. */
-EDGEC_SHARED void edgec_dot_2x4_all(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, int outputs,
+/* The same where a pixel is alone (out1 NULL) or the last group is not full: that one goes through a buffer. */
+EDGEC_SHARED void edgec_dot_2x4_odd(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, int outputs,
                                     edgec_dot_two *two, edgec_dot_one *one)
 {
     const int words = dot->fours * 4 + 8, full = outputs / 4;
@@ -134,6 +134,17 @@ EDGEC_SHARED void edgec_dot_2x4_all(const edgec_dot_t *dot, const int32_t *strea
                 out1[i] = last[4 + i % 4];
             }
         }
+    }
+}
+
+/* All `outputs` channels of two pixels, or of the first (out1 NULL). */
+static inline void edgec_dot_2x4_all(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, int outputs,
+                                     edgec_dot_two *two, edgec_dot_one *one)
+{
+    if (out1 != NULL && outputs % 4 == 0) {
+        two(dot, stream, out0, out1, stream + outputs / 4 * (dot->fours * 4 + 8));
+    } else {
+        edgec_dot_2x4_odd(dot, stream, out0, out1, outputs, two, one);
     }
 }
 

@@ -3,12 +3,12 @@
 /* ---- one pixel by eight channels, shift {{ shift }}{{ ", left %d" % left if left }}; the stream is that of edgec_dot_2x4, eight channels at a time ---- */
 #if EDGEC_DSP_ASM
 /* clang-format off */
-/* Frame: 0 end, 4 x, 8 round, 16 entry, 20 out, 24 end of the stream. */
+/* Frame: 0 end, 4 x, 8 round, 12 round * 256, 16 entry, 20 out, 24 end of the stream. */
 EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out, EDGEC_ARG const int32_t *stop)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n" "sub sp, sp, #32\n" "strd r2, r3, [sp, #20]\n"
-        "ldm r0, {r5-r7}\n" "stm sp, {r5-r7}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("116")
+        "ldm r0, {r5-r7}\n" "lsl r8, r7, #8\n" "stm sp, {r5-r8}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("116")
         "1:\n"
         "ldr r0, [sp, #4]\n" "ldm r1!, {r4-r7{{ "" if safe else "-r11" }}}\n"{% if safe %} "mov r8, r4\n" "mov r9, r5\n" "mov r10, r6\n" "mov r11, r7\n"{% endif %}
 
@@ -23,7 +23,7 @@ EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const in
         {% for r in S + T %}"lsl {{ r }}, {{ r }}, #{{ left }}\n" {% endfor %}
 
 {% endif %}
-        "ldr r12, [sp, #8]\n"{% if not safe %} "lsl lr, r12, #8\n"{% endif %}
+        "{{ "ldr r12" if safe else "ldrd r12, lr" }}, [sp, #8]\n"
 
 {% for s in S %}
         "ldrd r2, r3, [r1], #8\n" "smmla {{ T[loop.index0] }}, {{ T[loop.index0] }}, r2, r12\n" "smmla {{ s }}, {{ s }}, r3, {{ "r12" if safe else "lr" }}\n"

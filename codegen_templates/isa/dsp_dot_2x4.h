@@ -11,7 +11,7 @@
         {% for r in a + b + c + d %}"lsl {{ r }}, {{ r }}, #{{ left }}\n" {% endfor %}
 
 {% endif %}
-        "ldr r12, [sp, #8]\n" {% if not safe %}"lsl lr, r12, #8\n" {% endif %}"ldrd r2, r3, [r1], #8\n"
+        "{{ "ldr r12" if safe else "ldrd r12, lr" }}, [sp, #8]\n" "ldrd r2, r3, [r1], #8\n"
         {% for r in a %}"smmla {{ r }}, {{ r }}, r2, r12\n" {% endfor %}{% for r in b %}"smmla {{ r }}, {{ r }}, r3, {{ "r12" if safe else "lr" }}\n" {% endfor %}"ldrd r2, r3, [r1], #8\n"
         {% for r in c %}"smmla {{ r }}, {{ r }}, r2, r12\n" {% endfor %}{% for r in d %}"smmla {{ r }}, {{ r }}, r3, {{ "r12" if safe else "lr" }}\n" {% endfor %}
 
@@ -29,18 +29,18 @@
  * out0, out1: the four outputs of each pixel, then those of the next group. */
 #if EDGEC_DSP_ASM
 /* clang-format off */
-/* Frame: 0 end, 4 x, 8 round, 16 entry, 20 out0, 24 out1, 28 end of the stream. */
+/* Frame: 0 end, 4 x, 8 round, 12 round * 256, 16 entry, 20 out0, 24 out1, 28 end of the stream. */
 EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out0,
                             EDGEC_ARG int8_t *out1, EDGEC_ARG const int32_t *stop)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n" "sub sp, sp, #32\n" "strd r2, r3, [sp, #20]\n" "ldr r4, [sp, #68]\n" "str r4, [sp, #28]\n"
-        "ldm r0, {r5-r7}\n" "stm sp, {r5-r7}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("96")
+        "ldm r0, {r5-r7}\n" "lsl r8, r7, #8\n" "stm sp, {r5-r8}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("96")
         "1:\n"
 {% if safe %}
         "ldr r0, [sp, #4]\n" "ldrd r4, r6, [r1], #8\n" "mov r5, r4\n" "mov r8, r4\n" "mov r9, r4\n" "mov r7, r6\n" "mov r10, r6\n" "mov r11, r6\n"
 {% else %}
-        "ldr r0, [sp, #4]\n" "ldrd r4, r6, [r1], #8\n" "ldrd r8, r10, [r1], #8\n" "mov r5, r4\n" "mov r7, r6\n" "mov r9, r8\n" "mov r11, r10\n"
+        "ldr r0, [sp, #4]\n" "ldm r1!, {r4, r6, r8, r10}\n" "mov r5, r4\n" "mov r7, r6\n" "mov r9, r8\n" "mov r11, r10\n"
 {% endif %}
         EDGEC_DOT_LOOP(EDGEC_MAC_2X4 EDGEC_MAC_2X4)
 {{ epilogue(2) }}
@@ -57,12 +57,12 @@ EDGEC_NAKED void {{ name }}_one(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG cons
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n" "sub sp, sp, #32\n" "str r2, [sp, #20]\n" "str r3, [sp, #28]\n"
-        "ldm r0, {r5-r7}\n" "stm sp, {r5-r7}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("64")
+        "ldm r0, {r5-r7}\n" "lsl r8, r7, #8\n" "stm sp, {r5-r8}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("64")
         "1:\n"
 {% if safe %}
         "ldr r0, [sp, #4]\n" "ldrd r4, r6, [r1], #8\n" "mov r8, r4\n" "mov r10, r6\n"
 {% else %}
-        "ldr r0, [sp, #4]\n" "ldrd r4, r6, [r1], #8\n" "ldrd r8, r10, [r1], #8\n"
+        "ldr r0, [sp, #4]\n" "ldm r1!, {r4, r6, r8, r10}\n"
 {% endif %}
         EDGEC_DOT_LOOP(EDGEC_MAC_1X4 EDGEC_MAC_1X4)
 {{ epilogue(1) }}

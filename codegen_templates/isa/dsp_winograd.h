@@ -56,27 +56,15 @@ EDGEC_SHARED void edgec_wino_lines(const uint32_t *d, uint32_t *v, int stride)
 /* The same of one tile, `left` columns from the left end of the image: four channels from `first` on. */
 EDGEC_SHARED void edgec_wino_input(const edgec_wino_t *w, const int8_t *const *rows, int left, int first, uint32_t *even, uint32_t *odd)
 {
-    const uint32_t padding = ((uint32_t)w->zx & 0xffu) * 0x01010101u;
-    int whole = left >= 0 && left + 6 <= w->size, at = left * w->channels + first;
-    for (int i = 0; i < 6; ++i) {
-        whole = whole && rows[i] != NULL;
-    }
-    if (whole) {
-        for (const uint32_t *const stop = even + 6; even != stop; at += w->channels) {
+    const uint32_t zero = ((uint32_t)w->zx & 0xffu) * 0x01010101u;
+    const int channels = w->channels, size = w->size;
+    for (int at = left * channels + first, x = left; x < left + 6; ++x, at += channels) {
+        if (x >= 0 && x < size) {
             edgec_wino_column(edgec_load4(rows[0] + at), edgec_load4(rows[1] + at), edgec_load4(rows[2] + at), edgec_load4(rows[3] + at),
                               edgec_load4(rows[4] + at), edgec_load4(rows[5] + at), even++, odd++);
+        } else {
+            edgec_wino_column(zero, zero, zero, zero, zero, zero, even++, odd++);
         }
-        return;
-    }
-    for (int j = 0; j < 6; ++j, at += w->channels) {
-        const int inside = left + j >= 0 && left + j < w->size;
-        uint32_t x[6] = { padding, padding, padding, padding, padding, padding };
-        for (int i = 0; inside && i < 6; ++i) {
-            if (rows[i] != NULL) {
-                x[i] = edgec_load4(rows[i] + at);
-            }
-        }
-        edgec_wino_column(x[0], x[1], x[2], x[3], x[4], x[5], even++, odd++);
     }
 }
 
@@ -134,17 +122,25 @@ static inline void edgec_wino_product(const uint32_t *v, const int32_t *u, uint3
 }
 #endif
 
-/* Up to four output rows.  rows: six input rows, NULL in the padding; scratch: 36 * channels words, then 288, then 72. */
+/* Up to four output rows.  rows: six input rows, NULL in the padding; scratch: 36 * channels words, then 288, then 72, then a row of input bytes. */
 EDGEC_SHARED void edgec_wino_rows(const edgec_wino_t *w, const int8_t *const *rows, int8_t *out, uint32_t *scratch, int high,
                                   edgec_wino_finish *finish)
 {
     const int channels = w->channels, pairs = channels / 2;
     uint32_t *const v = scratch, *const m = v + 36 * channels, *const even = m + 288, *const odd = even + 36;
+    int8_t *const padding = (int8_t *)(odd + 36);
+    const int8_t *lines[6];
+    if (rows[0] == NULL || rows[5] == NULL) {
+        edgec_fill(padding, w->zx, w->size * channels);
+    }
+    for (int i = 0; i < 6; ++i) { /* of the padding, those that are absent are the first or the last ones */
+        lines[i] = rows[i] != NULL ? rows[i] : padding;
+    }
     for (int ox = 0; ox < w->out; ox += 8) {
         for (int t = 0; t < 2; ++t) {
             const int left = ox + 4 * t - w->pad;
             for (int c = 0; c < channels; c += 4) {
-                edgec_wino_input(w, rows, left, c, even, odd);
+                edgec_wino_input(w, lines, left, c, even, odd);
                 edgec_wino_lines(even, v + c + t, channels);
                 edgec_wino_lines(odd, v + c + 2 + t, channels);
             }

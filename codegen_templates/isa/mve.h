@@ -99,21 +99,24 @@ typedef struct {
     const int8_t *from[4];
     int32_t step[4];
     int8_t *to;
-    int32_t to_step, count, channels; /* count >= 1 */
+    int32_t to_step, count;
 } edgec_mve_interleave_t;
 
 #if EDGEC_MVE_ASM
 /* clang-format off */
-EDGEC_MVE_NAKED void edgec_mve_interleave(EDGEC_MVE_ARG const edgec_mve_interleave_t *d)
+/* d->from go on by 16 channels, those of the padding too. */
+EDGEC_MVE_NAKED void edgec_mve_interleave(EDGEC_MVE_ARG edgec_mve_interleave_t *d, EDGEC_MVE_ARG int channels)
 {
     __asm__ volatile(
-        "push {r4-r11, lr}\n" "ldm r0, {r0-r11}\n" "vctp.8 r11\n" "dls lr, r10\n"
+        "push {r4-r11, lr}\n" "vctp.8 r1\n" "mov r12, r0\n" "ldm r0, {r0-r10}\n" "wls lr, r10, 2f\n"
         "1:\n"
         "vpstttt\n" "vldrbt.u8 q0, [r0]\n" "vldrbt.u8 q1, [r1]\n" "vldrbt.u8 q2, [r2]\n" "vldrbt.u8 q3, [r3]\n"
         "add r0, r0, r4\n" "add r1, r1, r5\n" "add r2, r2, r6\n" "add r3, r3, r7\n"
         "vst40.8 {q0, q1, q2, q3}, [r8]\n" "vst41.8 {q0, q1, q2, q3}, [r8]\n"
         "vst42.8 {q0, q1, q2, q3}, [r8]\n" "vst43.8 {q0, q1, q2, q3}, [r8]\n"
         "add r8, r8, r9\n" "le lr, 1b\n"
+        "2:\n"
+        "ldm r12, {r0-r3}\n" "add r0, r0, #16\n" "add r1, r1, #16\n" "add r2, r2, #16\n" "add r3, r3, #16\n" "stm r12, {r0-r3}\n"
         "pop {r4-r11, pc}\n");
 }
 /* clang-format on */

@@ -130,6 +130,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "notes": notes,
         "macros": drivers.macros(),
         "counters": drivers.counters(),
+        "counter": drivers.counter,
         "segments": [drivers.segment(i, s) for i, s in enumerate(program.segments)],
         "segment_names": [f"{prefix}_segment_{i:03d}" for i in range(len(program.segments))],
         "inputs": _ports(program, program.inputs, input_functions, "input"),

@@ -27,6 +27,11 @@ class Drivers:
     def ctype(self, buffer: Buffer) -> str:
         return C_TYPES[buffer.dtype]
 
+    @property
+    def counter(self) -> str:
+        """C type of a row counter: as small as the tallest tensor allows."""
+        return "int16_t" if all(b.rows < 32000 for b in self.program.buffers) else "int32_t"
+
     def counters(self) -> int:
         """Counters that the longest pipeline needs; 0 where there is none."""
         return max((len(s.steps) for s in self.program.segments if len(s.steps) > 1 or s.push), default=0)
@@ -197,7 +202,8 @@ class Drivers:
             total, group = part.site.output.rows, part.step.group
             size = total if group == 0 else group
             lines = [f"static EDGEC_NOINLINE void {self.until(part.step.output)}(int rows)", "{"]
-            lines.append(f"    for (; {self.made(part)} < rows; {self.made(part)} += {size}) {{")
+            step = f"{self.made(part)} = ({self.counter})({self.made(part)} + {size})"
+            lines.append(f"    for (; {self.made(part)} < rows; {step}) {{")
             lines.append(f"        const int y = {f'{total - size} - ' if reverse else ''}{self.made(part)};")
             for i, source in enumerate(part.step.inputs):
                 base = self.program.base(source).name
@@ -221,7 +227,7 @@ class Drivers:
         source = self.program.inputs[0].buffer
         out = [f"static int {self.prefix}_arrived;", "", f"static void {self.prefix}_restart(void)", "{"]
         out += [f"    {counter} = 0;" for counter in (f"{self.prefix}_arrived", *(self.made(part) for part in members))]
-        out += ["}", "", f"static EDGEC_NOINLINE void {name}(void)", "{"]
+        out += ["}", "", f"static void {name}(void)", "{"]  # called once, by push_row: inlined, a frame less
         counts = {source: f"{self.prefix}_arrived"}
         for part in members:
             count, total, group = f"can_{part.step.output}", part.site.output.rows, part.step.group

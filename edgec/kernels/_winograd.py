@@ -52,8 +52,8 @@ def pack(site: Site) -> Packed:
 
 
 def scratch(site: Site) -> int:
-    """Transformed inputs of two tiles, products of four channels, one tile of two channel pairs."""
-    return 4 * (36 * site.int("channels") + 288 + 72)
+    """Transformed inputs of two tiles, products of four channels, one tile of two channel pairs, a row of padding."""
+    return 4 * (36 * site.int("channels") + 288 + 72) + site.ints("size")[1] * site.int("channels")
 
 
 def cost(site: Site) -> Cost:

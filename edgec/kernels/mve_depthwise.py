@@ -9,7 +9,7 @@ import numpy as np
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
 from edgec.kernels._mve import MVE, PRIORITY, factors, is_int8, requantize_fields
-from edgec.kernels._packing import folded_bias
+from edgec.kernels._packing import folded_bias, pad_to
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
 AXES = (0, 1)
@@ -34,16 +34,26 @@ def cells(site: Site) -> int:
 def usable(site: Site) -> bool:
     """Kernels up to 8 by 8, one output channel for each input channel; wide kernels undilated; offsets within reach of a gathered load."""
     kernel_h, kernel_w, outputs = site.const("weight").shape
-    _, stride, dilation = widths(site)
+    dilation = site.ints("dilation")[1]
     small = max(kernel_h, kernel_w) <= 8 and outputs == site.int("channels")
-    near = stride <= 7 if cells(site) == 1 else kernel_w <= 4 or dilation == 1
+    near = cells(site) == 1 or kernel_w <= 4 or dilation == 1
     return is_int8(site) and small and near
 
 
-def is_paired(site: Site) -> bool:
-    """Whether a window of four columns serves two neighbouring results."""
+def can_pair(site: Site) -> bool:
+    """Whether a window of four columns can serve two neighbouring results."""
     _, stride, dilation = widths(site)
     return cells(site) == 1 and site.ints("kernel")[1] <= 3 and stride == dilation == 1
+
+
+def is_paired(site: Site) -> bool:
+    """Whether it does: in rows so long that the start of a channel counts little."""
+    return can_pair(site) and (is_two(site) or widths(site)[0] >= 20)
+
+
+def is_quad(site: Site) -> bool:
+    """Whether results of four channels are made together."""
+    return cells(site) == 1 and not is_paired(site)
 
 
 def can_two(site: Site) -> bool:
@@ -51,7 +61,8 @@ def can_two(site: Site) -> bool:
     reach = site.step.reach[0]
     together = isinstance(reach, Window) and (reach.out_height % 2 == 0 or reach.out_height == site.output.rows)
     plain = isinstance(reach, Window) and reach.stride == reach.dilation == 1
-    return is_paired(site) and site.ints("kernel")[0] <= 3 and together and plain and site.output.rows > 1
+    worth = widths(site)[0] >= 6 and site.output.rows > 1
+    return can_pair(site) and site.ints("kernel")[0] <= 3 and together and plain and worth
 
 
 def rows(site: Site, alone: bool, several: bool) -> int:
@@ -81,7 +92,12 @@ def stream(site: Site) -> Array:
     split = padded.reshape(tall, 4, broad, 4, channels).transpose(4, 2, 0, 3, 1)  # channel, across, down, column, row
     taps = np.ascontiguousarray(split).view(np.int32).reshape(channels, -1)
     taps = taps[:, :3] if is_short(site) else taps
-    return np.concatenate([taps, np.stack([folded_bias(site, AXES), factors(site)[0]], axis=1)], axis=1).astype(np.int32)
+    numbers = np.stack([folded_bias(site, AXES), factors(site)[0]])
+    if is_quad(site):
+        fours = pad_to(taps, 0, 4).reshape(-1, 4 * taps.shape[1])
+        tables = pad_to(numbers, 1, 4).reshape(2, -1, 4)
+        return np.concatenate([fours, *tables], axis=1).astype(np.int32)
+    return np.concatenate([taps, numbers.T], axis=1).astype(np.int32)
 
 
 def covered(site: Site) -> tuple[int, int, int]:
@@ -107,7 +123,7 @@ def advance(site: Site) -> int:
 
 def written_back(site: Site) -> bool:
     """Whether the gathered loads themselves advance the addresses, before they load."""
-    return cells(site) == 1
+    return is_paired(site)
 
 
 def ahead(site: Site) -> int:
@@ -116,19 +132,25 @@ def ahead(site: Site) -> int:
 
 
 def is_masked(site: Site) -> bool:
-    return is_two(site) and site.output.rows % 2 == 1
+    """Whether not all of four results are always there."""
+    return site.int("channels") % 4 != 0 if is_quad(site) else is_two(site) and site.output.rows % 2 == 1
+
+
+def each(site: Site) -> int:
+    """Results of a row in a group."""
+    return 1 if is_quad(site) else 2 if is_two(site) else 4
 
 
 def tail(site: Site) -> int:
     """Results of a row beside whole groups."""
-    return widths(site)[0] % (2 if is_two(site) else 4)
+    return widths(site)[0] % each(site)
 
 
 def pack(site: Site) -> Packed:
     out, stride, dilation = widths(site)
-    channels, each = site.int("channels"), 2 if is_two(site) else 4
-    groups = -(-out // each)
-    loads = groups if is_two(site) else groups * 2 if is_paired(site) else groups * 4
+    channels, wide, beside = site.int("channels"), each(site), 4 if is_quad(site) else 1
+    groups = -(-out // wide)
+    loads = groups * (wide // 2 if is_paired(site) else wide)
     before, inner, after = covered(site)
     fields: dict[str, Scalar | Array] = {
         "out_w": out,
@@ -142,10 +164,10 @@ def pack(site: Site) -> Packed:
         "inner": inner,
         "after": after,
         "column_bytes": column_bytes(site),
-        "count": out // each,
-        "rewind": loads * advance(site) - 4,
-        "step": each * channels,
-        "back": groups * each * channels - 1,
+        "count": out // wide,
+        "rewind": loads * advance(site) - 4 * beside,
+        "step": wide * channels,
+        "back": groups * wide * channels - beside,
         "mask": 0xFFFF,
         "tail_mask": 0x00FF if is_two(site) else (1 << 4 * tail(site)) - 1,
     }
@@ -173,24 +195,25 @@ def headers(site: Site) -> tuple[str, ...]:
 
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     f = flags(site)
-    form = f"edgec_mve_depthwise_{f['two']}{f['pair']}{f['cells']}_s{f['step']}_t{f['tail']}"
-    form += "m" * f["masked"] + "l" * f["left"] + "f" * f["four"] + "h" * f["tall"]
-    sizes = {"planes": planes(site), "words": words(site), "ahead": ahead(site)}
+    form = f"edgec_mve_depthwise_{f['two']}{f['pair']}{f['cells']}_{f['step']}_{f['tail']}"
+    form += f"{f['masked']}{f['left']}{f['four']}{f['tall']}"
+    sizes = {"quad": is_quad(site), "planes": planes(site), "words": words(site), "ahead": ahead(site)}
     return {"form": form, "two": is_two(site), "masked": is_masked(site), **sizes}
 
 
 def scratch(site: Site) -> int:
-    return column_bytes(site) + 16
+    return column_bytes(site) + site.int("channels")
 
 
 def cost(site: Site) -> Cost:
     """Instructions: columns of 16 channels 14 each and plane, a group of results 15 and more, a channel 15, a block of channels 60."""
     out, channels = widths(site)[0], site.int("channels")
     calls = -(-site.output.rows // (2 if is_two(site) else 1))
-    groups = -(-out // (2 if is_two(site) else 4))
-    group = 15.0 if is_two(site) else 16.0 if is_paired(site) else 18.0 if cells(site) == 1 else 17.0 + 8 * cells(site)
+    group = 15.0 if is_two(site) else 16.0 if is_paired(site) else 19.0 if is_quad(site) else 17.0 + 8 * cells(site)
+    start = 16.0 if is_quad(site) else 17.0
+    made = (-(-out // each(site)) * group + start) * (-(-channels // 4) if is_quad(site) else channels)
     blocks = -(-channels // 16)
-    work = calls * (channels * (groups * group + 16.0) + blocks * (14.0 * covered(site)[1] * planes(site) + 90.0) + 120.0)
+    work = calls * (made + blocks * (14.0 * covered(site)[1] * planes(site) + 60.0) + 150.0)
     return Cost(work, 2.0 * work, 4 * words(site) * channels)
 
 

@@ -12,6 +12,7 @@ from edgec.errors import UnsupportedError
 from edgec.ir.program import Buffer, Origin, Port, Program, Quant, default_rows
 from edgec.ir.reach import Run
 from edgec.lower.context import Context
+from edgec.lower.pads import fold_pads
 from edgec.lower.units import Group, LoweredUnit, constant, grow, shape_of
 from edgec.ops.base import Tensor
 from edgec.ops.registry import by_onnx
@@ -351,4 +352,4 @@ def lower(model: ir.Model, name: str, quantized_io: bool = False, by_rows: bool 
 
     quantized_io: int8 at the borders; by_rows: the input will arrive by rows, so a planar image is taken as rows of pixels (H, W, C).
     """
-    return Lowerer(model, name, quantized_io, by_rows).run()
+    return fold_pads(Lowerer(model, name, quantized_io, by_rows).run())

@@ -60,6 +60,10 @@ class Pad(RowCopy):
         elif x.dtype != "float32":
             fill = int(fill) - (128 if x.shifted else 0)
         reach, attrs, consts = row_copy(x.physical, maps, fill)
+        inner = [both.get(a, (0, 0)) for a in x.perm]
+        if mode == "constant" and rank in (3, 4) and inner[0] == inner[-1] == (0, 0) and min(min(p) for p in inner) >= 0:
+            top, left = inner[1][0], inner[2][0] if rank == 4 else 0
+            attrs = {**attrs, "before": (top, left)}  # an image with a frame: a convolution behind it may take over
         return ctx.emit(
             unit, self.name, [x], x.perm, default_rows(spread(unit.out_shape, x.perm)), [reach], attrs, consts, like=x
         )

@@ -36,8 +36,8 @@ class QuantOptions:
     keep_float: tuple[str, ...] = ()
     auto_keep: float | None = None
     low_rank: float | None = None
-    effort: int = 96
-    trial_samples: int = 96
+    effort: int = 64
+    trial_samples: int = 200
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

@@ -18,6 +18,9 @@ from edgec.quant.runner import Samples, checked
 from edgec.graph.normalize import tidy
 
 
+EQUALIZED_WORTH = 0.8  # moved factors make the weights of two layers depend on the samples: they must pay for that
+
+
 @dataclass(frozen=True)
 class Ready:
     """A plan with everything measured for it.  error: noise over signal at the outputs; equalized: values."""
@@ -52,7 +55,7 @@ def calibrated(
         moved = equalized(model, pairs, best.seen.peaks)
         tidy(moved)
         other = planned(moved, samples, options, keep_float, judge, {}, progress)
-        if other.error < best.error:
+        if other.error < best.error * EQUALIZED_WORTH:
             best = replace(other, equalized=tuple(pair.value for pair in pairs))
     plan, error = refine(best.plan, best.error, best.seen, judge, progress)
     if options.bias_correction:

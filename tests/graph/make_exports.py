@@ -28,13 +28,14 @@ class Attention(nn.Module):
         self.heads, self.fused = heads, fused
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
+    @staticmethod
+    def spelt_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return ((q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5).softmax(-1) @ v
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         b, n, d = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        if self.fused:
-            y = F.scaled_dot_product_attention(q, k, v)
-        else:
-            y = ((q @ k.transpose(-2, -1)) * (d // self.heads) ** -0.5).softmax(-1) @ v
+        y = F.scaled_dot_product_attention(q, k, v) if self.fused else self.spelt_out(q, k, v)
         return self.out(y.transpose(1, 2).reshape(b, n, d))
 
 

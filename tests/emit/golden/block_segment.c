@@ -22,7 +22,7 @@ _Static_assert(BLOCK_ARENA_BYTES == 3072, "the header belongs to another build")
 
 /* ---- steps and segments ---- */
 
-static int block_made[4]; /* rows made so far by each step of the running pipeline */
+static int16_t block_made[4]; /* rows made so far by each step of the running pipeline */
 
 static EDGEC_NOINLINE void block_step_000_dense(const int8_t *in0, int8_t *out, int y, int rows)
 {
@@ -57,7 +57,7 @@ static EDGEC_NOINLINE void block_step_003_add(const int8_t *in0, const int8_t *i
 
 static EDGEC_NOINLINE void block_until_t0(int rows)
 {
-    for (; block_made[0] < rows; block_made[0] += 1) {
+    for (; block_made[0] < rows; block_made[0] = (int16_t)(block_made[0] + 1)) {
         const int y = block_made[0];
         block_step_000_dense(block_b_x + (y) * 128, block_b_t0 + (((y) % 3)) * 256, y, 1);
     }
@@ -65,7 +65,7 @@ static EDGEC_NOINLINE void block_until_t0(int rows)
 
 static EDGEC_NOINLINE void block_until_t1(int rows)
 {
-    for (; block_made[1] < rows; block_made[1] += 1) {
+    for (; block_made[1] < rows; block_made[1] = (int16_t)(block_made[1] + 1)) {
         const int y = block_made[1];
         block_until_t0(0 + edgec_clamp(y * 1 + 2, 1, 16));
         const int8_t *rows0[3];
@@ -76,7 +76,7 @@ static EDGEC_NOINLINE void block_until_t1(int rows)
 
 static EDGEC_NOINLINE void block_until_t2(int rows)
 {
-    for (; block_made[2] < rows; block_made[2] += 1) {
+    for (; block_made[2] < rows; block_made[2] = (int16_t)(block_made[2] + 1)) {
         const int y = block_made[2];
         block_until_t1(y + 1);
         block_step_002_dense(block_b_t1 + (((y) % 1)) * 256, block_b_t2, y, 1);
@@ -85,7 +85,7 @@ static EDGEC_NOINLINE void block_until_t2(int rows)
 
 static EDGEC_NOINLINE void block_until_y(int rows)
 {
-    for (; block_made[3] < rows; block_made[3] += 1) {
+    for (; block_made[3] < rows; block_made[3] = (int16_t)(block_made[3] + 1)) {
         const int y = block_made[3];
         block_until_t2(y + 1);
         block_step_003_add(block_b_t2, block_b_x + (y) * 128, block_b_y + (y) * 128, y, 1);
