@@ -80,7 +80,8 @@ def divide_half_even(num: Array, den: Array | int) -> Array:
     num = np.asarray(num, np.int64)
     quotient = num // den
     twice = 2 * (num - quotient * den)
-    return quotient + ((twice > den) | ((twice == den) & (quotient % 2 != 0)))
+    rounded: Array = quotient + ((twice > den) | ((twice == den) & (quotient % 2 != 0)))
+    return rounded
 
 
 def shift_half_even(x: Array, k: int) -> Array:

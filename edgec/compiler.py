@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,12 +190,11 @@ def compile_model(
 
 def heading(path: Path, target: Target, options: CompileOptions) -> dict[str, Any]:
     """The part of edgec.json that says where a package comes from."""
-    shown = {k: (v.name if isinstance(v, Path) else v) for k, v in asdict(options).items()}
     return {
         "edgec": package.version(),
         "model": {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
         "target": {"name": target.name, "cpu": target.cpu, "board": target.board},
-        "options": shown,
+        "options": options.as_dict(),
     }
 
 

@@ -10,7 +10,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import edgec
 
@@ -18,6 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT.parent / "shared" / "models"
 OUT = ROOT / "build" / "figures"
 M4 = {"kws": "DS-CNN", "vww": "MobileNetV1-0.25", "ic": "ResNet8", "ad": "autoencoder"}
+# tflite-micro 90b983c with CMSIS-NN 4ab83cc: executed instructions, RAM (arena and data, stack apart); the same emulator and compiler.
+TFLM = {"kws": (7_696_253, 24_360), "vww": (24_101_545, 102_248), "ic": (29_863_159, 56_536), "ad": (582_865, 2_864)}
+CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
+MEMORY = (
+    *((name, f"{name}_int8_qdq", "mps2-an386", "model") for name in M4),
+    ("mcunet-vww", "mcunet_vww_int8", "mps2-an386", "quantized"),
+    ("mobilenetv2-224", "mobilenetv2_224_ptq", "mps2-an386-big", "model"),
+)
 
 DIGITS = "build/digits"
 OUTPUTS = {
@@ -28,24 +38,78 @@ OUTPUTS = {
 }
 
 
-def m4_table() -> str:
-    """One row a model, from `bench --emulate`."""
-    lines = [
-        "| model | MACs | instructions | cycles (estimate) | RAM bytes | arena | stack | flash bytes | of it weights |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for name, net in M4.items():
-        folder = OUT / name
-        edgec.compile(MODELS / f"{name}_int8_qdq.onnx", folder, target="mps2-an386", name=name)
-        m = edgec.bench(folder, emulate=True)
-        ram, flash = m["ram"], m["flash"]
-        cells = (
-            m["macs"], m["instructions"], m["cycles_estimate"], ram["total"], ram["arena"], ram["stack"],
-            flash["total"], flash["weights"],
-        )  # fmt: skip
-        lines.append(f"| {name} {net} | {' | '.join('-' if c is None else f'{c:,}' for c in cells)} |")
-        print(lines[-1])
+def measured(name: str, model: str, target: str, **options: str) -> dict[str, Any]:
+    """Compiles a model of ../shared and measures it on the emulated board of `target`."""
+    folder = OUT / "-".join([name, target, *options.values()])
+    edgec.compile(MODELS / f"{model}.onnx", folder, target=target, name=name, **options)
+    return edgec.bench(folder, emulate=True)
+
+
+def table(head: str, rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table, numbers to the right with separators."""
+    names = head.split("|")
+    lines = [f"| {' | '.join(names)} |", f"|{'|'.join(['---'] + ['---:'] * (len(names) - 1))}|"]
+    for row in rows:
+        cells = ["-" if c is None else f"{c:,}" if isinstance(c, int) else str(c) for c in row]
+        lines.append(f"| {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
     return "\n".join(lines)
+
+
+def m4_table() -> str:
+    """One row a model on Cortex-M4, beside what TFLM with CMSIS-NN needs."""
+
+    def row(name: str) -> list[Any]:
+        m = measured(name, f"{name}_int8_qdq", "cortex-m4")
+        theirs, ram = TFLM[name]
+        flash = m["flash"]
+        share = f"{theirs / m['instructions']:.1f}x"
+        return [
+            f"{name} {M4[name]}", m["macs"], m["instructions"], theirs, share, m["cycles_estimate"],
+            m["ram"]["total"], ram, flash["total"], flash["weights"],
+        ]  # fmt: skip
+
+    head = "model|MACs|instructions|TFLM + CMSIS-NN|fewer|cycles (estimate)|RAM|TFLM RAM|flash|of it weights"
+    return table(head, map(row, M4))
+
+
+def core_table() -> str:
+    """Executed instructions of the four models on every core, in balanced mode."""
+
+    def row(core: str) -> list[Any]:
+        return [core, *(measured(name, f"{name}_int8_qdq", core)["instructions"] for name in M4)]
+
+    return table("core|" + "|".join(M4), map(row, CORES))
+
+
+def ram_table() -> str:
+    """`ram.total` with the whole input resident, and with the input pushed by rows."""
+
+    def row(entry: tuple[str, str, str, str]) -> list[Any]:
+        name, model, target, io = entry
+        whole = measured(name, model, target, io=io)
+        pushed = measured(name, model, target, io=io, input="rows") if name != "ad" else None
+        loose = measured(name, model, target, io=io, ram="8M")
+        cost = f"{whole['instructions'] / loose['instructions']:.3f}x"
+        return [name, whole["ram"]["total"], pushed and pushed["ram"]["total"], loose["ram"]["total"], cost]
+
+    head = "model|RAM, input resident|RAM, input by rows|RAM, layer by layer|instructions against layer by layer"
+    return table(head, map(row, MEMORY))
+
+
+def vit_table() -> str:
+    """Vision transformers of examples/vit on a Cortex-M7 with 320 KB of RAM, weights in external flash, input by rows."""
+
+    def row(shape: str) -> list[Any]:
+        model = OUT / f"{shape}.onnx"
+        subprocess.run([sys.executable, str(ROOT / "examples/vit/make_vit.py"), shape, str(model)], check=True)
+        folder = OUT / f"vit-{shape}"
+        options = {"target": "mps2-an500-320k", "io": "quantized", "input": "rows", "name": f"vit_{shape}"}
+        edgec.compile(model, folder, calib=model.with_suffix(".npz"), **options)
+        m = edgec.bench(folder, emulate=True)
+        return [shape, m["macs"], m["instructions"], m["ram"]["total"], m["ram"]["arena"], m["flash"]["weights"]]
+
+    return table("model|MACs|instructions|RAM|of it arena|weights", map(row, ("mcuformer", "deit")))
 
 
 def output_of(arguments: list[str]) -> str:
@@ -72,7 +136,8 @@ def main() -> None:
     for verb, arguments in OUTPUTS.items():
         text = put(text, f"output:{verb}", output_of(arguments))
     if MODELS.is_dir():
-        text = put(text, "figures:m4", m4_table())
+        for name, make in (("m4", m4_table), ("cores", core_table), ("ram", ram_table), ("vit", vit_table)):
+            text = put(text, f"figures:{name}", make())
     else:
         print("../shared/models is absent: the table of the MLPerf Tiny models stays as it is")
     readme.write_text(text, encoding="utf-8")

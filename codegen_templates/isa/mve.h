@@ -5,7 +5,11 @@
 #else
 #define EDGEC_MVE_ASM 0
 #endif
+#if defined(__clang__)
 #define EDGEC_MVE_NAKED static __attribute__((naked, noinline, unused))
+#else
+#define EDGEC_MVE_NAKED static __attribute__((naked, noinline, noipa, unused)) /* noipa: the compiler cannot see what it reads */
+#endif
 #define EDGEC_MVE_ARG __attribute__((unused)) /* of a naked function: read by its registers */
 
 /* A run of pixels times a packed matrix, see mve_dot.h. */

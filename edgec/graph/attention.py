@@ -78,7 +78,9 @@ def _spell(node: ir.Node) -> bool:
     out = node.outputs[0]
     mixed = _like(insert(node, "MatMul", [weights, v], name=f"{node.name}_context"), q, (*dims[:3], shape(v)[3]))
     if len(shape(out)) == 3:
-        mixed = _like(insert(node, "Transpose", [mixed], {"perm": (0, 2, 1, 3)}), q, (batch, tokens, heads, shape(v)[3]))
+        mixed = _like(
+            insert(node, "Transpose", [mixed], {"perm": (0, 2, 1, 3)}), q, (batch, tokens, heads, shape(v)[3])
+        )
         mixed = insert(node, "Reshape", [mixed, constant(graph, shape(out), f"{node.name}_shape")], like=out)
     return swap(node, mixed)
 
@@ -101,7 +103,9 @@ def _heads(node: ir.Node, index: int, known: dict[str, Any]) -> ir.Value | None:
     split = (*dims[:2], heads, dims[2] // heads)
     made = insert(node, "Reshape", [value, constant(graph_of(node), split, f"{node.name}_heads")])
     made = _like(made, value, split)
-    return _like(insert(node, "Transpose", [made], {"perm": (0, 2, 1, 3)}), value, (dims[0], heads, dims[1], dims[2] // heads))
+    return _like(
+        insert(node, "Transpose", [made], {"perm": (0, 2, 1, 3)}), value, (dims[0], heads, dims[1], dims[2] // heads)
+    )
 
 
 def _masks(node: ir.Node, known: dict[str, Any], dims: tuple[int, ...]) -> list[ir.Value]:

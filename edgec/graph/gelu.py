@@ -53,7 +53,12 @@ def _fuse(bell: ir.Node) -> bool:
         return False
     for value in outer_values(bell.outputs[0]):
         last = value.producer()
-        if last is not None and is_static(value) and shape(value) == shape(x) and close(polynomial(value, [x, bell.outputs[0]]), OUTSIDE):
+        if (
+            last is not None
+            and is_static(value)
+            and shape(value) == shape(x)
+            and close(polynomial(value, [x, bell.outputs[0]]), OUTSIDE)
+        ):
             settings = {} if KIND[bell.op_type] == "none" else {"approximate": KIND[bell.op_type]}
             return swap(last, insert(last, "Gelu", [x], settings, like=value, name=f"{bell.name}_gelu"))
     return False

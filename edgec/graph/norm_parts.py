@@ -112,7 +112,9 @@ def inverse_root(value: ir.Value | None) -> Statistics | None:
         return root(node.inputs[1]) if scalar(node.inputs[0]) == 1 else None
     if (node := produced_by(value, "Pow")) is not None and scalar(node.inputs[1]) == -0.5:
         return _more(node.inputs[0])
-    if (node := produced_by(value, "Sqrt")) is not None and (inner := produced_by(node.inputs[0], "Reciprocal")) is not None:
+    if (node := produced_by(value, "Sqrt")) is not None and (
+        inner := produced_by(node.inputs[0], "Reciprocal")
+    ) is not None:
         return _more(inner.inputs[0])
     return None
 

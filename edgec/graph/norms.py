@@ -201,7 +201,11 @@ def _norm(before: ir.Node, found: Statistics) -> ir.Value | None:
     made = insert(before, "LayerNormalization" if found.centred else "RMSNormalization", [x, ones], settings, like=x)
     if not found.centred:
         graph.opset_imports[""] = max(graph.opset_imports.get("", 0), RMS_SINCE)
-    return made if trailing else insert(before, "Transpose", [made], {"perm": tuple(np.argsort(perm).tolist())}, like=found.x)
+    return (
+        made
+        if trailing
+        else insert(before, "Transpose", [made], {"perm": tuple(np.argsort(perm).tolist())}, like=found.x)
+    )
 
 
 def fuse_group_norm(model: ir.Model) -> bool:
@@ -224,7 +228,11 @@ def fuse_group_norm(model: ir.Model) -> bool:
     """
     changed = False
     for node in list(model.graph):
-        before = produced_by(node.inputs[0], "Reshape") if node.op_type == "InstanceNormalization" and not node.domain else None
+        before = (
+            produced_by(node.inputs[0], "Reshape")
+            if node.op_type == "InstanceNormalization" and not node.domain
+            else None
+        )
         after = sole_user(node.outputs[0]) if before is not None else None
         if before is None or after is None or after.op_type != "Reshape" or before.inputs[0] is None:
             continue
@@ -235,13 +243,15 @@ def fuse_group_norm(model: ir.Model) -> bool:
             continue
         each = dims[1] // grouped[1]
         names = [str(value.name) for value in node.inputs[1:3] if value is not None]
-        made = [constant(model.graph, np.repeat(a, each), n) for a, n in zip(numbers, names, strict=True) if a is not None]
+        made = [
+            constant(model.graph, np.repeat(a, each), n) for a, n in zip(numbers, names, strict=True) if a is not None
+        ]
         settings = {"epsilon": node.attributes["epsilon"].as_float() if "epsilon" in node.attributes else 1e-5}
-        plain = insert(after, "InstanceNormalization" if each == 1 else "GroupNormalization", [x, *made], settings, like=x)
+        plain = insert(
+            after, "InstanceNormalization" if each == 1 else "GroupNormalization", [x, *made], settings, like=x
+        )
         owner = plain.producer()
         if each > 1 and owner is not None:
             set_attributes(owner, num_groups=grouped[1])
         changed |= swap(after, plain)
     return changed
-
-

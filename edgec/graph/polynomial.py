@@ -81,7 +81,12 @@ def inner_values(value: ir.Value | None, deepest: int = DEEPEST) -> Iterator[ir.
         yield from (v for v in level if v not in seen)
         seen.update(level)
         nodes = [v.producer() for v in level]
-        below = [v for node in nodes if node is not None and not node.domain and node.op_type in ARITHMETIC for v in node.inputs]
+        below = [
+            v
+            for node in nodes
+            if node is not None and not node.domain and node.op_type in ARITHMETIC
+            for v in node.inputs
+        ]
         level = list(dict.fromkeys(v for v in below if v is not None and v.const_value is None and v not in seen))
 
 

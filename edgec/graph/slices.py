@@ -40,7 +40,13 @@ def slices_to_split(model: ir.Model) -> bool:
 
 def _cut(node: ir.Node, value: ir.Value) -> tuple[int, int, int] | None:
     """Axis, start and end of a Slice in normal form with step 1 along one axis that leaves something out."""
-    if node.op_type != "Slice" or node.domain or len(node.inputs) != 5 or node.inputs[0] is not value or not is_static(value):
+    if (
+        node.op_type != "Slice"
+        or node.domain
+        or len(node.inputs) != 5
+        or node.inputs[0] is not value
+        or not is_static(value)
+    ):
         return None
     numbers = [const_array(operand) for operand in node.inputs[1:]]
     if any(array is None or array.size != 1 for array in numbers):
@@ -58,9 +64,20 @@ def _join(graph: ir.Graph, value: ir.Value, axis: int, cuts: dict[tuple[int, int
     nodes = [cuts[cut] for cut in ordered]
     first = next(node for node in graph if node in nodes)
     sizes = constant(graph, [end - start for start, end in ordered], f"{first.name}_sizes")
-    split = ir.Node("", "Split", [value, sizes], [ir.AttrInt64("axis", axis)], num_outputs=len(nodes), name=unique(graph, f"{first.name}_split"))
+    split = ir.Node(
+        "",
+        "Split",
+        [value, sizes],
+        [ir.AttrInt64("axis", axis)],
+        num_outputs=len(nodes),
+        name=unique(graph, f"{first.name}_split"),
+    )
     for index, (node, out) in enumerate(zip(nodes, split.outputs, strict=True)):
-        out.name, out.type, out.shape = unique(graph, f"{split.name}_{index}"), node.outputs[0].type, node.outputs[0].shape
+        out.name, out.type, out.shape = (
+            unique(graph, f"{split.name}_{index}"),
+            node.outputs[0].type,
+            node.outputs[0].shape,
+        )
     graph.insert_before(first, split)
     for node, out in zip(nodes, split.outputs, strict=True):
         if substitute(node.outputs[0], out):

@@ -17,7 +17,9 @@ AXES = (0, 1)
 def usable(site: Site) -> bool:
     """Four channels or more, one output channel each, windows of neighbouring pixels, stride 1 or 2 both ways."""
     kernel_h, kernel_w, outputs = site.const("weight").shape
-    square = (kernel_h, kernel_w) == (3, 3) and site.ints("stride") in ((1, 1), (2, 2)) and site.ints("dilation") == (1, 1)
+    square = (
+        (kernel_h, kernel_w) == (3, 3) and site.ints("stride") in ((1, 1), (2, 2)) and site.ints("dilation") == (1, 1)
+    )
     numbers = site.output.dtype == site.input.dtype == "int8" and site.const("weight").dtype == np.int8
     return numbers and square and outputs == site.int("channels") >= 4 and doubled_shift(site, AXES) is not None
 
@@ -34,7 +36,9 @@ def pack(site: Site) -> Packed:
     widths = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "pad")}
     numbers = dsp_fields(site, AXES)
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
-    return Packed({**widths, "channels": site.int("channels"), "zx": site.int("zx"), **kept, "stream": stream(site).reshape(-1)})
+    return Packed(
+        {**widths, "channels": site.int("channels"), "zx": site.int("zx"), **kept, "stream": stream(site).reshape(-1)}
+    )
 
 
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
@@ -69,4 +73,4 @@ def cost(site: Site) -> Cost:
     two = 4 * (20 + out // 2 * block + out % 2 * 29) + 32 * inner + 110
     one = 4 * (20 + out // 4 * four + out % 4 * 21) + 27 * inner + 110
     work = fours * (pairs * two + singles * one) + (pairs + singles) * (60 + 8 * span)
-    return Cost(work, 1.36 * work, 20 * channels)
+    return Cost(work, (1.15 + 0.04 * stride + 0.55 / out) * work, 20 * channels)

@@ -11,7 +11,7 @@ import numpy as np
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
 from edgec.kernels._packing import extremes, pad_to, pair_order, rounding
-from edgec.kernels.base import Cost, Packed
+from edgec.kernels.base import Packed
 
 AXES = (1, 2, 3)
 FILTER = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 12]], np.int64)
@@ -54,12 +54,3 @@ def pack(site: Site) -> Packed:
 def scratch(site: Site) -> int:
     """Transformed inputs of two tiles, products of four channels, one tile of two channel pairs, a row of padding."""
     return 4 * (36 * site.int("channels") + 288 + 72) + site.ints("size")[1] * site.int("channels")
-
-
-def cost(site: Site) -> Cost:
-    """Instructions for every pair of tiles: input transform by channels, products, output transform."""
-    outputs, channels = len(site.const("weight")), site.int("channels")
-    pairs = -(-site.output.rows // 4) * -(-site.ints("out")[1] // 8)
-    groups = -(-outputs // 4)
-    work = pairs * (channels * 550.0 + groups * (36 * (channels / 2 * 11.4 + 16) + 8 * 330))
-    return Cost(work, 1.45 * work, 288 * groups * channels // 4 * 4 // 4 * 4 + 8 * outputs)

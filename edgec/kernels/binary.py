@@ -172,7 +172,7 @@ ADD_DSP = Kernel(
     units=row_elements,
     inplace=(0, 1),
     variant=lambda site: {"k": site.int("k")},
-    cost=lambda site: Cost(7.3 * site.output.elements, 7.9 * site.output.elements),
+    cost=lambda site: Cost(7.03 * site.output.elements, 7.8 * site.output.elements),
 )
 
 KERNELS = [ADD_DSP] + [_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
-from edgec.kernels import _winograd
+from edgec.kernels import _costs, _winograd
 from edgec.kernels._packing import (
     can_pair,
     dot_headers,
@@ -129,7 +129,7 @@ KERNELS = [
         variant=lambda site: {"shift": site.int("shift") + 6},
         headers=lambda site: ("dsp_winograd", f"dsp_winograd_output shift={site.int('shift') + 6}"),
         large=True,
-        cost=_winograd.cost,
+        cost=_costs.winograd,
     ),
     Kernel(
         "conv2d_s8_dsp",
@@ -142,7 +142,7 @@ KERNELS = [
         scratch=scratch_dsp,
         variant=variant_dsp,
         headers=lambda site: dot_headers(site, AXES, "2x4"),
-        cost=lambda site: predicted(site, 0.81, 7.0, 1.6),
+        cost=lambda site: _costs.conv_2x4(site, form(site) == "staged"),
     ),
     Kernel(
         "conv2d_s8_c",

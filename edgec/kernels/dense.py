@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Site
+from edgec.kernels import _costs
 from edgec.kernels._packing import (
     can_pair,
     dot_headers,
@@ -84,7 +85,12 @@ def scratch_dsp(site: Site) -> int:
 
 def is_dsp8(site: Site) -> bool:
     """Eight inputs, any int8 weights."""
-    return is_int8(site) and depth(site) == 8 and site.const("weight").dtype == np.int8 and doubled_shift(site, (1,)) is not None
+    return (
+        is_int8(site)
+        and depth(site) == 8
+        and site.const("weight").dtype == np.int8
+        and doubled_shift(site, (1,)) is not None
+    )
 
 
 def pack_dsp8(site: Site) -> Packed:
@@ -93,7 +99,15 @@ def pack_dsp8(site: Site) -> Packed:
     halves = np.ascontiguousarray(site.const("weight")[:, pair_order(8)].astype(np.int16)).view(np.int32)
     start = np.stack([folded_bias(site, (1,)), 2 * site.const("mult")], axis=1)
     stream = np.concatenate([start, halves], axis=1).astype(np.int32).reshape(-1)
-    return Packed({"round": numbers["round"], "stream": stream, "outputs": outputs(site), "lo": numbers["lo"], "hi": numbers["hi"]})
+    return Packed(
+        {
+            "round": numbers["round"],
+            "stream": stream,
+            "outputs": outputs(site),
+            "lo": numbers["lo"],
+            "hi": numbers["hi"],
+        }
+    )
 
 
 def variant_dsp8(site: Site) -> Mapping[str, Scalar | str | bool]:
@@ -125,7 +139,7 @@ KERNELS = [
         when=is_dsp8,
         units=pixels,
         variant=variant_dsp8,
-        cost=lambda site: predicted(site, 0.5, 4.8),
+        cost=_costs.dense_8,
     ),
     Kernel(
         "dense_s8_dsp1",
@@ -138,7 +152,7 @@ KERNELS = [
         scratch=scratch_dsp,
         variant=lambda site: {"pixels": 1, **dot_variant(site, (1,))},
         headers=lambda site: dot_headers(site, (1,), "1x8"),
-        cost=lambda site: predicted(site, 0.96, 7.0),
+        cost=_costs.dense_1x8,
     ),
     Kernel(
         "dense_s8_dsp",
@@ -152,7 +166,7 @@ KERNELS = [
         variant=lambda site: {"pixels": 2, **dot_variant(site, (1,))},
         headers=lambda site: dot_headers(site, (1,), "2x4"),
         group=rows_dsp,
-        cost=lambda site: predicted(site, 0.81, 7.0),
+        cost=_costs.dense_2x4,
     ),
     Kernel(
         "dense_s8_c",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
-from edgec.kernels import _depthwise3
+from edgec.kernels import _costs, _depthwise3
 from edgec.kernels._packing import doubled_shift, dsp_fields, folded_bias, requantize_fields
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.dense import is_float, is_int8, variant
@@ -121,7 +121,7 @@ KERNELS = [
         scratch=scratch_dsp,
         variant=variant_dsp,
         headers=lambda site: ("dsp_dot", "dsp_depthwise_any"),
-        cost=lambda site: predicted(site, 1.6, 10.0),
+        cost=_costs.depthwise_any,
     ),
     Kernel(
         "depthwise_s8_c",

@@ -1,9 +1,10 @@
-"""Products of two activations: int8 four columns at a time, in portable C or with SMLAD; float32 one element after the other."""
+"""Products of two activations: int8 in blocks of rows widened once (SMLAD), or four columns of one row at a time; float32 element by element."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,74 @@ def cost(each: float) -> Callable[[Site], Cost]:
     return price
 
 
+WIDEST_ROW = 1365  # columns: the bytes of a block's rows are stored at 12-bit offsets from one pointer
+
+
+def takes_blocks(mode: str) -> Callable[[Site], bool]:
+    return lambda site: serves("int8", mode)(site) and site.int("n") <= WIDEST_ROW and "bias" not in site.step.consts
+
+
+def block_sizes(site: Site) -> tuple[int, ...]:
+    """Rows (4, 2, 1) of the blocks that the calls of this step need, the largest first.  No block goes over the end of a batch."""
+    m, each, rows = site.int("m"), product_rows(site), site.output.rows
+    found, group = set(), site.step.group or rows
+    for y in range(0, rows, group):
+        at, end = y * each, min(y + group, rows) * each
+        while at < end:
+            run = min(end - at, m - at % m)
+            found |= {4 * (run >= 4), run & 2, run & 1}
+            at += run
+    return tuple(sorted(found - {0}, reverse=True))
+
+
+def block_rows(site: Site, alone: bool, several: bool) -> int:
+    """All rows at once where they lie together; in a pipeline as many as make a block, if they may be several."""
+    return 0 if alone else -(-4 // product_rows(site)) if several else 1
+
+
+def block_scratch(site: Site) -> int:
+    """One block's rows as int16."""
+    fold = 4 if site.int("transposed") else 2
+    return -(-site.int("k") // fold) * fold * 2 * block_sizes(site)[0]
+
+
+def block_variant(site: Site) -> Mapping[str, Any]:
+    numbers = {name: site.int(name) for name in ("k", "n", "shift", "left")}
+    transposed = bool(site.int("transposed"))
+    return {"mode": str(site.step.attrs["mode"]), "transposed": transposed, "blocks": block_sizes(site), **numbers}
+
+
+def pack_block(site: Site) -> Packed:
+    kept = {key: value for key, value in pack_int8(site).fields.items() if key not in ("k", "n", "along_k", "along_n", "shift", "pre")}
+    return Packed(kept)
+
+
+def block_cost(site: Site) -> Cost:
+    """Instructions: of a multiply-accumulate by the rows of a block, of an output, of an element widened."""
+    k, most = site.int("k"), block_sizes(site)[0]
+    each = ({4: 0.83, 2: 1.14, 1: 1.5} if site.int("transposed") else {4: 0.98, 2: 1.3, 1: 2.1})[most]
+    count = site.output.elements * (each * k + 8.0 / most + 4.0) + site.output.elements / site.int("n") * 3.0 * k
+    return Cost(count, 1.5 * count)
+
+
+def _block_kernel(mode: str) -> Kernel:
+    return Kernel(
+        f"matmul_s8_{mode}_block",
+        "matmul",
+        "matmul_s8_block",
+        pack_block,
+        needs=frozenset({"dsp"}),
+        when=takes_blocks(mode),
+        access=("run" if mode == "run" else "all", "all"),
+        units=product_rows,
+        row=True,
+        group=block_rows,
+        variant=block_variant,
+        scratch=block_scratch,
+        cost=block_cost,
+    )
+
+
 def _kernel(dtype: str, mode: str, dsp: bool = False) -> Kernel:
     short = "s8" if dtype == "int8" else "f32"
     return Kernel(
@@ -93,6 +162,7 @@ def _kernel(dtype: str, mode: str, dsp: bool = False) -> Kernel:
 
 
 KERNELS = [
+    *(_block_kernel(mode) for mode in ("run", "all")),
     *(_kernel("int8", mode, dsp=True) for mode in ("run", "all")),
     *(_kernel(dtype, mode) for dtype, mode in product(("int8", "float32"), ("run", "all"))),
 ]

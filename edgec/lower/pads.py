@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgec.ir.program import Program, Step
+from edgec.ir.program import Program, Step, site
 from edgec.ir.reach import Window
 
 WINDOWED = frozenset({"conv2d", "depthwise"})
@@ -25,9 +25,9 @@ def fold_pads(program: Program) -> Program:
     gone: dict[str, Step] = {}
     for step in program.steps:
         users = readers.get(step.output, [])
-        if step.op == "pad" and "before" in step.attrs and step.output not in fixed and len(users) == 1:
-            if _can_take(program, step, users[0]):
-                gone[step.output] = step
+        framed = step.op == "pad" and "before" in step.attrs and step.output not in fixed
+        if framed and len(users) == 1 and _can_take(program, step, users[0]):
+            gone[step.output] = step
     steps = [
         _widened(program, step, gone[step.inputs[0]]) if step.inputs and step.inputs[0] in gone else step
         for step in program.steps
@@ -45,11 +45,11 @@ def _can_take(program: Program, pad: Step, conv: Step) -> bool:
 
 def _widened(program: Program, conv: Step, pad: Step) -> Step:
     """The convolution reading the pad's input, with the frame as its own padding."""
-    top, left = pad.attrs["before"]  # type: ignore[misc]
+    top, left = site(program, pad).ints("before")
     source, window = program.by_name[pad.inputs[0]], conv.reach[0]
     assert isinstance(window, Window)
     height, width = source.shape[1], source.shape[2] if len(source.shape) == 4 else 1
-    before = conv.attrs["pad"]
-    attrs = {**conv.attrs, "size": (height, width), "pad": (before[0] + int(top), before[1] + int(left))}  # type: ignore[index]
-    reach = replace(window, height=height, pad=window.pad + int(top))
+    before = site(program, conv).ints("pad")
+    attrs = {**conv.attrs, "size": (height, width), "pad": (before[0] + top, before[1] + left)}
+    reach = replace(window, height=height, pad=window.pad + top)
     return replace(conv, inputs=pad.inputs[:1], reach=(reach,), attrs=attrs)

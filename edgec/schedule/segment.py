@@ -124,7 +124,9 @@ def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int
                     if seen.rows != program.by_name[base].rows
                     else {r for a, b in spans for r in range(a, b + 1)}
                 )
-                own = base == call.step.output and index in call.step.inplace  # running sums may overwrite what they read
+                own = (
+                    base == call.step.output and index in call.step.inplace
+                )  # running sums may overwrite what they read
                 for row in rows:
                     last_read[base][row] = when - own
         if call.step.output in inner:

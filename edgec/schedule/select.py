@@ -26,14 +26,14 @@ def rows_at_once(at: Site, chosen: Kernel, alone: bool, several: bool) -> int:
 
 def choose(at: Site, chosen: Kernel, alone: bool, several: bool) -> Step:
     """The step with that kernel and what follows from it."""
-    step = replace(
-        at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone, several), inplace=chosen.inplace
-    )
+    step = replace(at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone, several), inplace=chosen.inplace)
     scratch = chosen.scratch(replace(at, step=step)) if chosen.scratch is not None else 0
     return replace(step, scratch=scratch)
 
 
-def select(program: Program, features: frozenset[str], alone: bool = True, several: bool = True, large: bool = False) -> Program:
+def select(
+    program: Program, features: frozenset[str], alone: bool = True, several: bool = True, large: bool = False
+) -> Program:
     """The program with a kernel for every step.  Steps that name one keep it.  UnsupportedError where no kernel matches.
 
     alone: every step is a segment of its own and may make all its rows in one call; False: for pipelines, a few rows a call;

@@ -86,7 +86,10 @@ class Net:
         end = len(self.steps)
         for port in program.outputs:
             self.last_use[self.bases[port.buffer].name] = end
-        self.work = [60.0 * self.calls(i) + kernel(s.kernel).cost(site(program, s)).instructions for i, s in enumerate(self.steps)]
+        self.work = [
+            60.0 * self.calls(i) + kernel(s.kernel).cost(site(program, s)).instructions
+            for i, s in enumerate(self.steps)
+        ]
         self.inputs = [self.bases[p.buffer].name for p in program.inputs]
         for name in self.inputs:
             if self.keep_input:

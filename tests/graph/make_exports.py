@@ -1,6 +1,6 @@
 """Makes tests/graph/data: small networks as PyTorch's two exporters write them.  Needs torch and onnxscript; not run by the tests.
 
-    python tests/graph/make_exports.py
+python tests/graph/make_exports.py
 """
 
 from __future__ import annotations
@@ -89,7 +89,12 @@ class Mixed(nn.Module):
         self.first, self.group = nn.Conv2d(2, 8, 3, padding=1), nn.GroupNorm(2, 8)
         self.second, self.instance = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.InstanceNorm2d(8, affine=True)
         self.scale, self.shift = nn.Parameter(torch.rand(8, 1, 1) + 0.5), nn.Parameter(torch.randn(8, 1, 1))
-        self.rms, self.gate, self.up, self.down = RootMeanSquare(8), nn.Linear(8, 12), nn.Linear(8, 12), nn.Linear(12, 8)
+        self.rms, self.gate, self.up, self.down = (
+            RootMeanSquare(8),
+            nn.Linear(8, 12),
+            nn.Linear(8, 12),
+            nn.Linear(12, 8),
+        )
         self.gelu = nn.GELU(approximate="tanh")
         for norm in (self.group, self.instance):
             nn.init.normal_(norm.weight, 1.0, 0.2)

@@ -74,12 +74,34 @@ def test_same_answers(path: Path) -> None:
 def test_whole_operators(path: Path) -> None:
     """Nothing is left in pieces."""
     found = Counter(node.op_type for node in front(path).graph)
-    assert not found.keys() & {"ReduceMean", "Sqrt", "Reciprocal", "Pow", "Div", "Erf", "Tanh", "Attention", "Slice", "Softplus", "Sigmoid"}
+    assert not found.keys() & {
+        "ReduceMean",
+        "Sqrt",
+        "Reciprocal",
+        "Pow",
+        "Div",
+        "Erf",
+        "Tanh",
+        "Attention",
+        "Slice",
+        "Softplus",
+        "Sigmoid",
+    }
     if path.stem.startswith("vit"):
         assert (found["LayerNormalization"], found["Gelu"], found["Softmax"], found["Split"]) == (5, 2, 2, 2)
     else:
         norms = ("GroupNormalization", "InstanceNormalization", "LayerNormalization", "RMSNormalization")
-        assert [found[name] for name in (*norms, "SiLU", "HardSwish", "HardSigmoid", "Mish", "Gelu")] == [1, 1, 1, 1, 2, 1, 1, 1, 1]
+        assert [found[name] for name in (*norms, "SiLU", "HardSwish", "HardSigmoid", "Mish", "Gelu")] == [
+            1,
+            1,
+            1,
+            1,
+            2,
+            1,
+            1,
+            1,
+            1,
+        ]
 
 
 def test_heads_are_split() -> None:

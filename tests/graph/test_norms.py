@@ -22,20 +22,25 @@ FAST = "mean = ReduceMean (x, last) q = Mul (x, x) m = ReduceMean (q, last) w = 
 RMS = "q = Pow (x, two) v = ReduceMean (q, last) e = Add (eps, v) "
 
 LAYER_NORMS = {
-    "torchscript": VARIANCE.replace("Mul (d, d)", "Pow (d, two)") + "r = Sqrt (e) n = Div (d, r) t = Mul (n, s) y = Add (t, b)",
+    "torchscript": VARIANCE.replace("Mul (d, d)", "Pow (d, two)")
+    + "r = Sqrt (e) n = Div (d, r) t = Mul (n, s) y = Add (t, b)",
     "reciprocal": VARIANCE + "r = Sqrt (e) i = Reciprocal (r) n = Mul (i, d) t = Mul (s, n) y = Add (b, t)",
     "one over root": VARIANCE + "r = Sqrt (e) i = Div (one, r) n = Mul (d, i) t = Mul (n, s) y = Add (t, b)",
     "power": VARIANCE + "i = Pow (e, minus_half) n = Mul (d, i) t = Mul (n, s) y = Add (t, b)",
     "root as power": VARIANCE + "i = Pow (e, half) n = Div (d, i) t = Mul (n, s) y = Add (t, b)",
     "root of reciprocal": VARIANCE + "i = Reciprocal (e) r = Sqrt (i) n = Mul (d, r) t = Mul (n, s) y = Add (t, b)",
     "scale first": VARIANCE + "r = Sqrt (e) i = Reciprocal (r) g = Mul (i, s) n = Mul (d, g) y = Add (n, b)",
-    "twice": VARIANCE + "w = ReduceMean (x, last) c = Sub (x, w) r = Sqrt (e) n = Div (c, r) t = Mul (n, s) y = Add (t, b)",
-    "tf": VARIANCE + "r = Sqrt (e) i = Reciprocal (r) g = Mul (i, s) t = Mul (x, g) w = Mul (mean, g) z = Sub (b, w) y = Add (t, z)",
+    "twice": VARIANCE
+    + "w = ReduceMean (x, last) c = Sub (x, w) r = Sqrt (e) n = Div (c, r) t = Mul (n, s) y = Add (t, b)",
+    "tf": VARIANCE
+    + "r = Sqrt (e) i = Reciprocal (r) g = Mul (i, s) t = Mul (x, g) w = Mul (mean, g) z = Sub (b, w) y = Add (t, z)",
     "keras": VARIANCE
     + "r = Sqrt (e) i = Reciprocal (r) g = Mul (s, i) m = Neg (mean) w = Mul (m, g) z = Add (w, b) t = Mul (x, g) y = Add (t, z)",
-    "difference": VARIANCE + "r = Sqrt (e) i = Reciprocal (r) g = Mul (i, s) t = Mul (g, x) w = Mul (g, mean) z = Sub (t, w) y = Add (z, b)",
+    "difference": VARIANCE
+    + "r = Sqrt (e) i = Reciprocal (r) g = Mul (i, s) t = Mul (g, x) w = Mul (g, mean) z = Sub (t, w) y = Add (z, b)",
     "fast": FAST + "e = Add (v, eps) d = Sub (x, mean) r = Sqrt (e) n = Div (d, r) t = Mul (n, s) y = Add (t, b)",
-    "fast, clipped": FAST + "o = Relu (v) e = Add (o, eps) d = Sub (x, mean) r = Sqrt (e) n = Div (d, r) t = Mul (n, s) y = Add (t, b)",
+    "fast, clipped": FAST
+    + "o = Relu (v) e = Add (o, eps) d = Sub (x, mean) r = Sqrt (e) n = Div (d, r) t = Mul (n, s) y = Add (t, b)",
 }
 RMS_NORMS = {
     "llama": RMS + "r = Sqrt (e) i = Div (one, r) n = Mul (x, i) y = Mul (s, n)",
@@ -102,10 +107,12 @@ def test_axes_and_scales(tmp_path: Path, shape: str, axes: str, scale: str, want
     [
         VARIANCE.replace("q, last", "q, first") + "r = Sqrt (e) y = Div (d, r)",
         VARIANCE + "r = Sqrt (e) y = Div (x, r)",
-        VARIANCE + "r = Sqrt (e) i = Reciprocal (r) t = Mul (x, i) w = ReduceMean (x, first) m = Mul (w, i) y = Sub (t, m)",
+        VARIANCE
+        + "r = Sqrt (e) i = Reciprocal (r) t = Mul (x, i) w = ReduceMean (x, first) m = Mul (w, i) y = Sub (t, m)",
         RMS.replace("ReduceMean", "ReduceSum") + "r = Sqrt (e) y = Div (x, r)",
         RMS + "r = Sqrt (e) a = Abs (x) y = Div (a, r)",
-        RMS.replace("Pow (x, two)", "Pow (x, eps)").replace("q = ", "p = Abs (x) q = ").replace("Pow (x", "Pow (p") + "r = Sqrt (e) y = Div (x, r)",
+        RMS.replace("Pow (x, two)", "Pow (x, eps)").replace("q = ", "p = Abs (x) q = ").replace("Pow (x", "Pow (p")
+        + "r = Sqrt (e) y = Div (x, r)",
     ],
     ids=["other axes", "not centred", "mean of other axes", "sum", "other dividend", "other power"],
 )
@@ -123,7 +130,11 @@ def test_pieces_that_others_read_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", [18, 21])
 def test_group_norm_of_two_opsets(tmp_path: Path, version: int) -> None:
     """Until opset 20 one scale a group, then one a channel.  onnxruntime has only the newer."""
-    numbers = "float[2] f = {2, 3}, float[2] o = {1, 0}" if version == 18 else "float[4] f = {2, 2, 3, 3}, float[4] o = {1, 1, 0, 0}"
+    numbers = (
+        "float[2] f = {2, 3}, float[2] o = {1, 0}"
+        if version == 18
+        else "float[4] f = {2, 2, 3, 3}, float[4] o = {1, 1, 0, 0}"
+    )
     text = f"g (float[1, 4, 3, 3] x) => (float[1, 4, 3, 3] y) <{numbers}> {{ y = GroupNormalization <num_groups = 2> (x, f, o) }}"
     path = tmp_path / "m.onnx"
     onnx.save(onnx.parser.parse_model(HEADER.format(opset=version) + text), path)
@@ -148,7 +159,9 @@ GELUS = {
 def test_gelu(tmp_path: Path, body: str) -> None:
     assert fused(tmp_path, graph(body, more=GELU))[1] == {"Gelu": 1}
     # the bell is taken of a sum that itself has a constant part: x is the sum
-    assert fused(tmp_path, graph("z0 = Add (x, s) " + body.replace("x,", "z0,").replace(", x)", ", z0)"), more=GELU))[1] == {"Add": 1, "Gelu": 1}
+    assert fused(tmp_path, graph("z0 = Add (x, s) " + body.replace("x,", "z0,").replace(", x)", ", z0)"), more=GELU))[
+        1
+    ] == {"Add": 1, "Gelu": 1}
 
 
 def test_other_bells_stay(tmp_path: Path) -> None:
@@ -166,7 +179,9 @@ def test_polynomial() -> None:
     assert polynomial(model.graph.outputs[0], [x]) is None
 
 
-@pytest.mark.parametrize("divide", ["y = Div (e, t)", "i = Reciprocal (t) y = Mul (i, e)", "i = Div (one, t) y = Mul (e, i)"])
+@pytest.mark.parametrize(
+    "divide", ["y = Div (e, t)", "i = Reciprocal (t) y = Mul (i, e)", "i = Div (one, t) y = Mul (e, i)"]
+)
 @pytest.mark.parametrize("distance", ["m = ReduceMax (x, axis) d = Sub (x, m)", "d = Identity (x)"])
 def test_softmax(tmp_path: Path, divide: str, distance: str) -> None:
     text = graph(f"{distance} e = Exp (d) t = ReduceSum (e, axis) {divide}", more=", int64[1] axis = {1}")
@@ -177,7 +192,9 @@ def test_softmax(tmp_path: Path, divide: str, distance: str) -> None:
 @pytest.mark.parametrize("text", ["d = Mul (x, sixth)", "d = Div (x, six)"])
 def test_hard_sigmoid(tmp_path: Path, text: str) -> None:
     more = ", float sixth = {0.16666667}, float six = {6}, float zero = {0}"
-    assert fused(tmp_path, graph(f"{text} e = Add (d, half) c = Clip (e, zero, one) y = Mul (x, c)", more=more))[1] == {"HardSwish": 1}
+    assert fused(tmp_path, graph(f"{text} e = Add (d, half) c = Clip (e, zero, one) y = Mul (x, c)", more=more))[1] == {
+        "HardSwish": 1
+    }
 
 
 MASKS = {
@@ -193,7 +210,9 @@ def test_attention(tmp_path: Path, call: str, more: str) -> None:
     text = f"""g (float[1, 2, 3, 4] q, float[1, 2, 5, 4] k, float[1, 2, 5, 6] v) => (float[1, 2, 3, 6] y) <float one = {{1}}{more}>
     {{ y = Attention {call} }}"""
     found = fused(tmp_path, text, 23)[1]
-    assert found == {"MatMul": 2, "Mul": 1, "Softmax": 1, "Transpose": 1} | ({"Add": 1} if more or "causal" in call else {})
+    assert found == {"MatMul": 2, "Mul": 1, "Softmax": 1, "Transpose": 1} | (
+        {"Add": 1} if more or "causal" in call else {}
+    )
 
 
 def test_grouped_queries_stay(tmp_path: Path) -> None:
@@ -201,7 +220,11 @@ def test_grouped_queries_stay(tmp_path: Path) -> None:
     assert fused(tmp_path, text, 23)[1] == {"Attention": 1}
 
 
-@pytest.mark.parametrize(("starts", "ends"), [((0, 1), (2, 4)), ((0, 2), (2, 3)), ((1, 2), (2, 4))], ids=["overlap", "gap behind", "gap before"])
+@pytest.mark.parametrize(
+    ("starts", "ends"),
+    [((0, 1), (2, 4)), ((0, 2), (2, 3)), ((1, 2), (2, 4))],
+    ids=["overlap", "gap behind", "gap before"],
+)
 def test_slices_that_are_no_split(tmp_path: Path, starts: tuple[int, int], ends: tuple[int, int]) -> None:
     text = f"""g (float[2, 4] x) => (float[2, n] u, float[2, m] y) <int64[1] axis = {{1}}, int64[1] a = {{{starts[0]}}}, int64[1] b = {{{ends[0]}}},
     int64[1] c = {{{starts[1]}}}, int64[1] d = {{{ends[1]}}}> {{ u = Slice (x, a, b, axis) y = Slice (x, c, d, axis) }}"""

@@ -91,4 +91,7 @@ def test_dumped_stages(tmp_path: Path, digits: Path) -> None:
     for name in names[:3]:
         stages.check(model, tmp_path / "notes" / name, inputs)
     plain = compile_model(model, CompileOptions(), tmp_path / "plain")
-    assert all((tmp_path / "out" / source).read_bytes() == (plain.dir / source).read_bytes() for source in ("digits_f32.c", "digits_f32_weights.c"))
+    assert all(
+        (tmp_path / "out" / source).read_bytes() == (plain.dir / source).read_bytes()
+        for source in ("digits_f32.c", "digits_f32_weights.c")
+    )

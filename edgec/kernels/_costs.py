@@ -1,0 +1,110 @@
+"""Predicted instructions and cycles of the DSP matrix kernels: counts of what they do, times what each was measured to take.
+
+Calibrated by least squares on the exact counts of the emulated Cortex-M4 and the timing table of its manual, zero wait states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgec.ir.program import Site
+from edgec.kernels.base import Cost
+
+
+def weighed(counts: Sequence[float], each: Sequence[tuple[float, float]], flash: int) -> Cost:
+    """The cost of so many of each thing, which takes (instructions, cycles)."""
+    totals = [sum(n * pair[i] for n, pair in zip(counts, each, strict=True)) for i in range(2)]
+    return Cost(totals[0], totals[1], flash)
+
+
+def pixels(site: Site, outputs: int) -> tuple[int, int, int]:
+    """(pairs of pixels, single pixels, calls) of a step whose calls make step.group rows."""
+    rows, each = site.output.rows, site.output.row_elements // outputs
+    group = site.step.group or rows
+    calls = [min(group, rows - y) * each for y in range(0, rows, group)]
+    return sum(n // 2 for n in calls), sum(n % 2 for n in calls), len(calls)
+
+
+def inner(fours: int, pairs: int, singles: int) -> int:
+    """Instructions of the loop over inputs, for all groups of pixels."""
+    return pairs * (24 * fours + 3 * -(-fours // 4)) + singles * (16 * fours + 3 * -(-fours // 4))
+
+
+def dense_2x4(site: Site) -> Cost:
+    outputs, depth = (int(n) for n in site.const("weight").shape)
+    pairs, singles, calls = pixels(site, outputs)
+    fours, groups, all_ = -(-depth // 4), -(-outputs // 4), pairs + singles
+    counts = [
+        inner(fours, pairs, singles) * groups,
+        pairs * groups,
+        singles * groups,
+        all_ * fours,
+        all_,
+        all_ * (outputs % 4 > 0),
+        calls,
+    ]
+    each = [(1.0, 1.36), (41.5, 60.2), (40.5, 66.9), (7.2, 11.8), (82.0, 154.0), (104.0, 171.0), (0.0, 10.0)]
+    return weighed(counts, each, groups * (4 * fours + 8) * 4)
+
+
+def dense_1x8(site: Site) -> Cost:
+    outputs, depth = (int(n) for n in site.const("weight").shape)
+    vectors = site.output.elements // outputs
+    fours, groups = -(-depth // 4), -(-outputs // 8)
+    counts = [vectors * groups * (29 * fours + 3 * -(-fours // 4)), vectors * groups, vectors * fours, vectors]
+    return weighed(counts, [(0.98, 1.34), (56.3, 84.5), (11.9, 16.5), (27.0, 135.0)], groups * (8 * fours + 16) * 4)
+
+
+def dense_8(site: Site) -> Cost:
+    outputs = int(site.const("weight").shape[0])
+    turn = next(n for n in (4, 3, 2, 1) if outputs % n == 0)
+    vectors = site.output.elements // outputs
+    counts = [site.output.elements, site.output.elements / turn, vectors]
+    return weighed(counts, [(8.26, 14.6), (1.82, 3.6), (7.9, 9.9)], 24 * outputs)
+
+
+def conv_2x4(site: Site, staged: bool) -> Cost:
+    """staged: short kernel rows are gathered from copies of the input rows; else long ones are widened where they lie."""
+    outputs, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    groups, each = site.int("groups"), outputs // site.int("groups")
+    rows, width, run = site.output.rows, site.ints("out")[1], kernel_w * part
+    pairs, singles = width // 2 * rows * groups, width % 2 * rows * groups
+    fours, blocks, all_ = -(-kernel_h * run // 4), -(-each // 4), pairs + singles
+    copied = rows * kernel_h * ((width - 1) * site.ints("stride")[1] * site.int("channels") + run)
+    behind = (
+        [0, all_ * kernel_h * -(-run // 4), copied, 0]
+        if staged
+        else [all_ * kernel_h, 0, 0, rows * kernel_h * run * groups]
+    )
+    counts = [inner(fours, pairs, singles) * blocks, all_ * blocks, all_ * fours, *behind]
+    costs = [(0.97, 1.34), (52.4, 78.7), (16.8, 26.5), (7.1, 22.3), (0.8, 0.0), (1.9, 3.4), (5.9, 0.0)]
+    return weighed(counts, costs, groups * blocks * (4 * fours + 8) * 4)
+
+
+def depthwise_any(site: Site) -> Cost:
+    kernel_h, kernel_w, channels = (int(n) for n in site.const("weight").shape)
+    width, stride, rows = site.ints("out")[1], site.ints("stride")[1], site.output.rows
+    pairs, fours = (kernel_h + 1) // 2, -(-channels // 4)
+    span = min((width - 1) * stride + kernel_w, site.ints("size")[1])
+
+    def window(outputs: int) -> int:
+        """Instructions of the loop over the columns of a window."""
+        return kernel_w * (3 + sum(1 + outputs * (2 + (j + 1 < pairs)) for j in range(0, pairs, 2)))
+
+    work = (
+        1.12 * 4 * (width // 4 * window(4) + width % 4 * window(1))
+        + 20.5 * pairs * span
+        + 9.3 * kernel_w * pairs
+        + 160 * pairs
+    )
+    work *= rows * fours
+    return Cost(work, 1.58 * work, int(site.const("weight").nbytes) * (kernel_h + 1) // kernel_h + 8 * channels)
+
+
+def winograd(site: Site) -> Cost:
+    """For every pair of tiles: input transform by channels, products, output transform."""
+    outputs, channels = len(site.const("weight")), site.int("channels")
+    tiles = -(-site.output.rows // 4) * -(-site.ints("out")[1] // 8)
+    groups = -(-outputs // 4)
+    counts = [tiles * channels, tiles * outputs, tiles * groups * 198 * channels]
+    return weighed(counts, [(700.0, 1000.0), (800.0, 1140.0), (1.03, 1.6)], 288 * groups * channels + 8 * outputs)
