@@ -64,6 +64,38 @@ def analyze(model: str | Path, target: str | None = None, **options: Any) -> dic
     return {"model": str(model), "target": target, **analyze_model(Path(model), target, stated)}
 
 
+def quantize(
+    model: str | Path,
+    calib: Samples,
+    out: str | Path,
+    batch: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """A float model as a QDQ model in file `out`, and the report of what that cost.
+
+    calib: DATA.npz or arrays by input name, samples along the first axis; options: fields of edgec.quant.QuantOptions.
+    """
+    import onnx_ir
+
+    from edgec.compiler import front, model_inputs
+    from edgec.harness.samples import check_samples, load_samples
+    from edgec.quant import QuantOptions
+    from edgec.quant import quantize as quantize_model
+
+    path, stated = Path(model), make_options({"batch": batch})
+    inputs = model_inputs(path, stated)
+    if isinstance(calib, (str, Path)):
+        samples = load_samples(Path(calib), inputs)
+    else:
+        arrays = calib if isinstance(calib, Mapping) else {i["name"]: a for i, a in zip(inputs, calib, strict=True)}
+        samples = check_samples(arrays, inputs)
+    made = quantize_model(front(path, stated), samples, QuantOptions(**options), progress)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    Path(out).write_bytes(onnx_ir.to_proto(made.model).SerializeToString(deterministic=True))
+    return {"model": str(model), "out": str(out), **made.report}
+
+
 def build(folder: str | Path) -> dict[str, Any]:
     """Build a compiled package: firmware for its board (for a CPU the emulated one), a shared library for the host."""
     folder = Path(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from edgec.lower.channels import Removed
 from edgec.ops.registry import by_name
 from edgec.options import CompileOptions
 from edgec.schedule.plan import Plan, plan
+from edgec.schedule.tradeoff import tradeoff
 from edgec.target import Target, list_targets, load_target
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     Samples = Mapping[str, Array]
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
+SLACK = 1.03  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
 CODE = 4096  # bytes of flash the smallest set of kernels takes
 UNLIMITED = 1 << 40
 
@@ -136,6 +138,7 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
         stream=limit != UNLIMITED,
         pushed=options.input == "rows",
         large=options.optimize == "speed",
+        slack=SLACK if options.optimize == "balanced" else None,
     )
     if options.ram is not None and made.program.arena + RESERVE > options.ram:
         raise BudgetError(
@@ -261,6 +264,7 @@ def analyze(path: Path | str, target: str | None, options: CompileOptions) -> di
         "constant_channels": low.removed.channels,
         "channels": low.removed.of,
         "boards": fitting(made.program.arena, weights),
+        "tradeoff": [asdict(point) for point in tradeoff(low.program, load_target(target).isa)] if target else None,
         "layers": [
             {"name": at.step.name, "op": at.step.op, "node": at.step.node, "macs": by_name()[at.step.op].macs(at)}
             for at in sites

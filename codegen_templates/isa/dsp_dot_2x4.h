@@ -96,12 +96,12 @@ static inline void {{ name }}_pixel(const edgec_dot_t *dot, const int32_t *strea
     }
 }
 
-static void {{ name }}_one(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, const int32_t *stop)
+EDGEC_SHARED void {{ name }}_one(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, const int32_t *stop)
 {
     {{ name }}_pixel(dot, stream, dot->x, out0, stop);
 }
 
-static void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, const int32_t *stop)
+EDGEC_SHARED void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, const int32_t *stop)
 {
     {{ name }}_pixel(dot, stream, dot->x, out0, stop);
     {{ name }}_pixel(dot, stream, dot->x + 1, out1, stop);

@@ -89,26 +89,38 @@ typedef void edgec_wino_finish(const edgec_wino_t *w, const uint32_t *m, const i
     "ldrd r12, lr, [r1], #8\n" \
     "smlad r8, r12, r2, r8\n"   "smlad r9, r12, r3, r9\n"   "smlad r10, lr, r2, r10\n"  "smlad r11, lr, r3, r11\n"
 
-/* Frame: 0 end of the inputs of this product, 4 bytes of them, 8 m, 12 end of m, 16 entry, 20.. eight zeros. */
+/* Frame: 0 end of the inputs of this product, 4 bytes of them, 8 m, 12 end of m, 16 entry, 20.. eight zeros.  Eight pairs a turn; where one
+ * turn is enough, nothing is counted. */
+#define EDGEC_WINO_ENTER \
+    "push {r4-r11, lr}\n" "sub sp, sp, #52\n" \
+    "lsl r5, r3, #3\n" "str r5, [sp, #4]\n" "add r5, r5, r0\n" "str r5, [sp]\n" "add r5, r2, #1152\n" "strd r2, r5, [sp, #8]\n" \
+    "mov r4, #0\n" "mov r5, #0\n" "strd r4, r5, [sp, #20]\n" "strd r4, r5, [sp, #28]\n" "strd r4, r5, [sp, #36]\n" "strd r4, r5, [sp, #44]\n" \
+    "rsb r4, r3, #0\n" "and r4, r4, #7\n" "mov r5, #44\n" "mul r4, r4, r5\n" "adr.w r5, 2f\n" "add r4, r4, r5\n" "orr r4, r4, #1\n" "str r4, [sp, #16]\n"
+
+#define EDGEC_WINO_TURN \
+    "1:\n" "add r2, sp, #20\n" "ldm r2, {r4-r11}\n" "ldr pc, [sp, #16]\n" ".p2align 2\n" \
+    "2:\n" EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC
+
 EDGEC_NAKED void edgec_wino_product(EDGEC_ARG const uint32_t *v, EDGEC_ARG const int32_t *u, EDGEC_ARG uint32_t *m, EDGEC_ARG int pairs)
 {
     __asm__ volatile(
-        "push {r4-r11, lr}\n" "sub sp, sp, #52\n"
-        "lsl r5, r3, #3\n" "str r5, [sp, #4]\n" "add r5, r5, r0\n" "str r5, [sp]\n" "add r5, r2, #1152\n" "strd r2, r5, [sp, #8]\n"
-        "mov r4, #0\n" "mov r5, #0\n" "strd r4, r5, [sp, #20]\n" "strd r4, r5, [sp, #28]\n" "strd r4, r5, [sp, #36]\n" "strd r4, r5, [sp, #44]\n"
-        "rsb r4, r3, #0\n" "and r4, r4, #7\n" "mov r5, #44\n" "mul r4, r4, r5\n" "adr.w r5, 2f\n" "add r4, r4, r5\n" "orr r4, r4, #1\n" "str r4, [sp, #16]\n"
-        "1:\n"
-        "add r2, sp, #20\n" "ldm r2, {r4-r11}\n" "ldr pc, [sp, #16]\n" ".p2align 2\n"
-        "2:\n"
-        EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC EDGEC_WINO_MAC
+        EDGEC_WINO_ENTER EDGEC_WINO_TURN
         "ldr r12, [sp]\n" "cmp r0, r12\n" "bne 2b\n"
         "ldrd r2, r3, [sp, #8]\n" "stm r2!, {r4-r11}\n" "ldr r4, [sp, #4]\n" "str r2, [sp, #8]\n" "add r12, r12, r4\n" "str r12, [sp]\n"
         "cmp r2, r3\n" "bne 1b\n"
         "add sp, sp, #52\n" "pop {r4-r11, pc}\n");
 }
+
+EDGEC_NAKED void edgec_wino_product_short(EDGEC_ARG const uint32_t *v, EDGEC_ARG const int32_t *u, EDGEC_ARG uint32_t *m, EDGEC_ARG int pairs)
+{
+    __asm__ volatile(
+        EDGEC_WINO_ENTER EDGEC_WINO_TURN
+        "ldrd r2, r3, [sp, #8]\n" "stm r2!, {r4-r11}\n" "str r2, [sp, #8]\n" "cmp r2, r3\n" "bne 1b\n"
+        "add sp, sp, #52\n" "pop {r4-r11, pc}\n");
+}
 /* clang-format on */
 #else
-static inline void edgec_wino_product(const uint32_t *v, const int32_t *u, uint32_t *m, int pairs)
+static void edgec_wino_product(const uint32_t *v, const int32_t *u, uint32_t *m, int pairs)
 {
     for (int i = 0; i < 36; ++i, v += 2 * pairs, u += 4 * pairs, m += 8) {
         for (int j = 0; j < 8; ++j) {
@@ -120,21 +132,24 @@ static inline void edgec_wino_product(const uint32_t *v, const int32_t *u, uint3
         }
     }
 }
+
+#define edgec_wino_product_short edgec_wino_product
 #endif
 
-/* Up to four output rows.  rows: six input rows, NULL in the padding; scratch: 36 * channels words, then 288, then 72, then a row of input bytes. */
+/* `high` <= 4 output rows.  rows: high + 2 input rows, NULL in the padding; scratch: 36 * channels words, then 288, then 72, then a row of input bytes. */
 EDGEC_SHARED void edgec_wino_rows(const edgec_wino_t *w, const int8_t *const *rows, int8_t *out, uint32_t *scratch, int high,
                                   edgec_wino_finish *finish)
 {
     const int channels = w->channels, pairs = channels / 2;
     uint32_t *const v = scratch, *const m = v + 36 * channels, *const even = m + 288, *const odd = even + 36;
     int8_t *const padding = (int8_t *)(odd + 36);
+    void (*const product)(const uint32_t *, const int32_t *, uint32_t *, int) = pairs <= 8 ? edgec_wino_product_short : edgec_wino_product;
     const int8_t *lines[6];
-    if (rows[0] == NULL || rows[5] == NULL) {
+    if (rows[0] == NULL || high < 4 || rows[5] == NULL) { /* absent rows are the first or the last ones */
         edgec_fill(padding, w->zx, w->size * channels);
     }
-    for (int i = 0; i < 6; ++i) { /* of the padding, those that are absent are the first or the last ones */
-        lines[i] = rows[i] != NULL ? rows[i] : padding;
+    for (int i = 0; i < 6; ++i) {
+        lines[i] = i < high + 2 && rows[i] != NULL ? rows[i] : padding;
     }
     for (int ox = 0; ox < w->out; ox += 8) {
         for (int t = 0; t < 2; ++t) {
@@ -146,7 +161,7 @@ EDGEC_SHARED void edgec_wino_rows(const edgec_wino_t *w, const int8_t *const *ro
             }
         }
         for (int o = 0; o < w->outputs; o += 4) {
-            edgec_wino_product(v, w->weight + o * 36 * pairs, m, pairs);
+            product(v, w->weight + o * 36 * pairs, m, pairs);
             for (int i = 0; i < 8; ++i) {
                 const int x = ox + i % 2 * 4, c = o + i / 2;
                 if (x < w->out && c < w->outputs) {

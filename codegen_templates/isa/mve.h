@@ -29,7 +29,7 @@ static inline void edgec_mve_fill(int8_t *to, int value, int n)
 {
 #if EDGEC_MVE_ASM
     __asm__ volatile("vdup.8 q0, %2\n\twlstp.8 lr, %1, 2f\n1:\n\tvstrb.8 q0, [%0], #16\n\tletp lr, 1b\n2:"
-                     : "+r"(to)
+                     : "+&r"(to)
                      : "r"(n), "r"(value)
                      : "q0", "lr", "memory");
 #else
@@ -41,7 +41,7 @@ static inline void edgec_mve_copy(int8_t *to, const int8_t *from, int n)
 {
 #if EDGEC_MVE_ASM
     __asm__ volatile("wlstp.8 lr, %2, 2f\n1:\n\tvldrb.u8 q0, [%1], #16\n\tvstrb.8 q0, [%0], #16\n\tletp lr, 1b\n2:"
-                     : "+r"(to), "+r"(from)
+                     : "+&r"(to), "+&r"(from)
                      : "r"(n)
                      : "q0", "lr", "memory");
 #else
@@ -58,7 +58,7 @@ static inline void edgec_mve_clamp(int8_t *y, int n, int lo, int hi)
 #if EDGEC_MVE_ASM
     __asm__ volatile("vdup.8 q1, %2\n\tvdup.8 q2, %3\n\twlstp.8 lr, %1, 2f\n1:\n\tvldrb.u8 q0, [%0]\n\tvmax.s8 q0, q0, q1\n\t"
                      "vmin.s8 q0, q0, q2\n\tvstrb.8 q0, [%0], #16\n\tletp lr, 1b\n2:"
-                     : "+r"(y)
+                     : "+&r"(y)
                      : "r"(n), "r"(lo), "r"(hi)
                      : "q0", "q1", "q2", "lr", "memory");
 #else
@@ -98,7 +98,7 @@ typedef struct {
     int32_t offsets[4];      /* of the four results from out */
 } edgec_mve_depthwise_t;
 
-/* Four rows of up to 16 channels side by side: to[column][channel][row].  A row in the padding has step 0. */
+/* Up to four rows of up to 16 channels side by side, see mve_interleave.h.  A row in the padding has step 0. */
 typedef struct {
     const int8_t *from[4];
     int32_t step[4];
@@ -106,22 +106,55 @@ typedef struct {
     int32_t to_step, count;
 } edgec_mve_interleave_t;
 
-#if EDGEC_MVE_ASM
-/* clang-format off */
-/* d->from go on by 16 channels, those of the padding too. */
-EDGEC_MVE_NAKED void edgec_mve_interleave(EDGEC_MVE_ARG edgec_mve_interleave_t *d, EDGEC_MVE_ARG int channels)
+/* sums[c] += x[c] over `pixels` >= 1 pixels, step bytes apart; c < channels, 16 at a time, then 4. */
+static inline void edgec_mve_sums(int32_t *sums, const int8_t *x, int step, int channels, int pixels)
 {
-    __asm__ volatile(
-        "push {r4-r11, lr}\n" "vctp.8 r1\n" "mov r12, r0\n" "ldm r0, {r0-r10}\n" "wls lr, r10, 2f\n"
-        "1:\n"
-        "vpstttt\n" "vldrbt.u8 q0, [r0]\n" "vldrbt.u8 q1, [r1]\n" "vldrbt.u8 q2, [r2]\n" "vldrbt.u8 q3, [r3]\n"
-        "add r0, r0, r4\n" "add r1, r1, r5\n" "add r2, r2, r6\n" "add r3, r3, r7\n"
-        "vst40.8 {q0, q1, q2, q3}, [r8]\n" "vst41.8 {q0, q1, q2, q3}, [r8]\n"
-        "vst42.8 {q0, q1, q2, q3}, [r8]\n" "vst43.8 {q0, q1, q2, q3}, [r8]\n"
-        "add r8, r8, r9\n" "le lr, 1b\n"
-        "2:\n"
-        "ldm r12, {r0-r3}\n" "add r0, r0, #16\n" "add r1, r1, #16\n" "add r2, r2, #16\n" "add r3, r3, #16\n" "stm r12, {r0-r3}\n"
-        "pop {r4-r11, pc}\n");
-}
-/* clang-format on */
+#if EDGEC_MVE_ASM
+    for (; channels >= 16; channels -= 16, x += 16, sums += 16) {
+        const int8_t *at = x;
+        __asm__ volatile("vldrw.u32 q0, [%[sums]]\n\tvldrw.u32 q1, [%[sums], #16]\n\tvldrw.u32 q2, [%[sums], #32]\n\tvldrw.u32 q3, [%[sums], #48]\n\t"
+                         "dls lr, %[pixels]\n1:\n\tvldrb.s32 q4, [%[at]]\n\tvadd.i32 q0, q0, q4\n\tvldrb.s32 q4, [%[at], #4]\n\tvadd.i32 q1, q1, q4\n\t"
+                         "vldrb.s32 q4, [%[at], #8]\n\tvadd.i32 q2, q2, q4\n\tvldrb.s32 q4, [%[at], #12]\n\tvadd.i32 q3, q3, q4\n\t"
+                         "add %[at], %[at], %[step]\n\tle lr, 1b\n\t"
+                         "vstrw.32 q0, [%[sums]]\n\tvstrw.32 q1, [%[sums], #16]\n\tvstrw.32 q2, [%[sums], #32]\n\tvstrw.32 q3, [%[sums], #48]"
+                         : [at] "+&l"(at)
+                         : [sums] "r"(sums), [pixels] "r"(pixels), [step] "r"(step)
+                         : "q0", "q1", "q2", "q3", "q4", "lr", "memory");
+    }
+    for (; channels > 0; channels -= 4, x += 4, sums += 4) {
+        const int8_t *at = x;
+        __asm__ volatile("vctp.32 %[channels]\n\tvpst\n\tvldrwt.u32 q0, [%[sums]]\n\tdls lr, %[pixels]\n1:\n\tvpst\n\tvldrbt.s32 q1, [%[at]]\n\t"
+                         "vadd.i32 q0, q0, q1\n\tadd %[at], %[at], %[step]\n\tle lr, 1b\n\tvpst\n\tvstrwt.32 q0, [%[sums]]"
+                         : [at] "+&l"(at)
+                         : [sums] "r"(sums), [pixels] "r"(pixels), [step] "r"(step), [channels] "r"(channels)
+                         : "q0", "q1", "lr", "memory");
+    }
+#else
+    for (; pixels > 0; --pixels, x += step) {
+        for (int c = 0; c < channels; ++c) {
+            sums[c] += x[c];
+        }
+    }
 #endif
+}
+
+/* best[c] = the larger of best[c] and x[c] over `pixels` >= 1 pixels, step bytes apart; c < channels. */
+static inline void edgec_mve_most(int8_t *best, const int8_t *x, int step, int channels, int pixels)
+{
+#if EDGEC_MVE_ASM
+    for (; channels > 0; channels -= 16, x += 16, best += 16) {
+        const int8_t *at = x;
+        __asm__ volatile("vctp.8 %[channels]\n\tvpst\n\tvldrbt.u8 q0, [%[best]]\n\tdls lr, %[pixels]\n1:\n\tvpst\n\tvldrbt.u8 q1, [%[at]]\n\t"
+                         "vmax.s8 q0, q0, q1\n\tadd %[at], %[at], %[step]\n\tle lr, 1b\n\tvpst\n\tvstrbt.8 q0, [%[best]]"
+                         : [at] "+&r"(at)
+                         : [best] "r"(best), [pixels] "r"(pixels), [step] "r"(step), [channels] "r"(channels)
+                         : "q0", "q1", "lr", "memory");
+    }
+#else
+    for (; pixels > 0; --pixels, x += step) {
+        for (int c = 0; c < channels; ++c) {
+            best[c] = x[c] > best[c] ? x[c] : best[c];
+        }
+    }
+#endif
+}

@@ -12,7 +12,7 @@ static inline void {{ name }}(int8_t *to, int to_step, const int8_t *from, int f
                      "vpstt\n\tvldrbt.u8 q0, [%1, #{{ vectors * 16 }}]\n\tvstrbt.8 q0, [%0, #{{ vectors * 16 }}]\n\t"
 {% endif %}
                      "add %1, %1, %4\n\tadd %0, %0, %3\n\tle lr, 1b"
-                     : "+r"(to), "+r"(from)
+                     : "+&r"(to), "+&r"(from)
                      : "r"(count), "r"(to_step), "r"(from_step), "r"(tail)
                      : "q0", "lr", "memory");
 #else

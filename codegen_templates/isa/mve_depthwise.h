@@ -1,9 +1,10 @@
 {# form: suffix of the function; two, pair: see below; cells: gathered loads of a window; step: bytes that one advances by;
-   tail: results of a row beside whole groups; masked: stores are predicated; four: four columns of taps; tall: eight rows. #}
+   tail: results of a row beside whole groups; masked: stores are predicated; four: four columns of taps; tall: eight rows;
+   unroll: results of a short row, written out, whose columns are `advance` bytes apart. #}
 {% set quad = cells == 1 and not two and not pair %}
 {% set taps = 4 if four else 3 %}
 {# Four results of one channel: two of two rows (two), or four of one row.  a window of 4 columns by 4 rows is one gathered load. #}
-{% macro body(predicated) %}
+{% macro body(predicated, at=0) %}
 {% if two %}
         "vldrw.u32 q4, [q7, #{{ step }}]!\n"
         "vmladav.s8 r0, q4, q0\n" "vmladav.s8 r2, q4, q1\n" "vmladav.s8 r4, q4, q2\n" "vmladav.s8 r6, q4, q3\n"
@@ -14,9 +15,9 @@
         "vmov q4[2], q4[0], r0, r4\n" "vmov q4[3], q4[1], r2, r6\n"
 {% elif cells == 1 %}
 {% for acc in ["r0", "r2", "r4", "r6"] %}
-        "vldrw.u32 q4, [q7, #{{ loop.index0 * 4 }}]\n" "vmladav.s8 {{ acc }}, q4, q{{ loop.index0 }}\n"
+        "vldrw.u32 q4, [q7, #{{ at + loop.index0 * 4 }}]\n" "vmladav.s8 {{ acc }}, q4, q{{ loop.index0 }}\n"
 {% endfor %}
-        "vadd.i32 q7, q7, r8\n" "vmov q4[2], q4[0], r0, r4\n" "vmov q4[3], q4[1], r2, r6\n"
+        {{ '"vadd.i32 q7, q7, r8\\n" ' if not unroll }}"vmov q4[2], q4[0], r0, r4\n" "vmov q4[3], q4[1], r2, r6\n"
 {% else %}
         "ldr r0, [sp, #20]\n" "str r7, [sp, #24]\n" "mov r7, r0\n"
 {% for acc in ["r0", "r2", "r4", "r6"] %}
@@ -52,7 +53,7 @@
 #if EDGEC_MVE_ASM
 /* clang-format off */
 /* Frame: 0 count, 4 rewind, 8 left, 12 mask, 16 tail mask, 20 next, 24 r7. */
-EDGEC_MVE_NAKED void edgec_mve_depthwise_{{ two }}{{ pair }}{{ cells }}_{{ step }}_{{ tail }}{{ masked }}{{ left }}{{ four }}{{ tall }}(EDGEC_MVE_ARG const edgec_mve_depthwise_t *d)
+EDGEC_MVE_NAKED void edgec_mve_depthwise_{{ two }}{{ pair }}{{ cells }}_{{ step }}_{{ tail }}{{ masked }}{{ left }}{{ four }}{{ tall }}_{{ unroll }}_{{ advance }}(EDGEC_MVE_ARG const edgec_mve_depthwise_t *d)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n" "vpush {d8-d15}\n" "sub sp, sp, #28\n"
@@ -62,7 +63,7 @@ EDGEC_MVE_NAKED void edgec_mve_depthwise_{{ two }}{{ pair }}{{ cells }}_{{ step 
         "ldrd r4, r1, [r0, #44]\n" "strd r4, r1, [sp, #16]\n"
         "mov r10, #0\n"
 {% if quad %}
-        "mov r8, r1\n" "ldr r1, [r0, #24]\n"
+        "mov r8, {{ "#16" if unroll else "r1" }}\n" "ldr r1, [r0, #24]\n"
 {% else %}
         "vmsr p0, {{ "r6" if masked else "r4" }}\n"
 {% endif %}
@@ -98,6 +99,12 @@ EDGEC_MVE_NAKED void edgec_mve_depthwise_{{ two }}{{ pair }}{{ cells }}_{{ step 
 {% if left %}
         "ldr r10, [sp, #8]\n"
 {% endif %}
+{% if unroll %}
+{% for x in range(unroll) %}
+{{ body(masked, x * advance) }}
+{%- endfor %}
+        "vadd.i32 q7, q7, r8\n" "sub r7, r7, r1\n"
+{% else %}
         "ldr r4, [sp]\n" "wls lr, r4, 3f\n"
         "2:\n"
 {{ body(masked) }}
@@ -113,6 +120,7 @@ EDGEC_MVE_NAKED void edgec_mve_depthwise_{{ two }}{{ pair }}{{ cells }}_{{ step 
 {% endif %}
 {% endif %}
         "ldr r4, [sp, #4]\n" "vsub.i32 q7, q7, r4\n" "sub r7, r7, {{ "r1" if quad else "r8" }}\n"
+{% endif %}
 {% if left %}
         "mov r10, #0\n"
 {% endif %}

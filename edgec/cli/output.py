@@ -53,6 +53,24 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def advancing(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr (silent in a pipe): gives the callback (stage, done, of how many)."""
+    from rich.progress import Progress
+
+    console = _console(sys.stderr)
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
+        task = bar.add_task(what)
+
+        def advance(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{what}: {stage}", completed=done, total=total)
+
+        yield advance
+
+
 def _say(label: str, style: str, message: str) -> None:
     from rich.text import Text
 

@@ -16,6 +16,8 @@ from edgec.graph.view import is_static
 MAX_ACTIVATION_BYTES = 2**28
 LARGE_CONSTANT = 1024  # bytes; shape inference looks at values of small constants only
 KEEPS_SHAPE = ("GroupNormalization",)
+LARGE_VECTOR = 4096
+GROWING = frozenset({"ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "OneHot", "Loop", "If", "Scan"})
 CONTROL_FLOW = ("If", "Loop", "Scan")
 
 
@@ -101,9 +103,13 @@ def _has_schema(op_type: str, version: int) -> bool:
 
 def infer(model: ir.Model) -> None:
     """Fills in shapes and types wherever they follow from the inputs, in place.  Raises ModelError where they contradict."""
-    _infer(model)
+    still_open = _infer(model, values=False)
     while _keep_shapes(model):
-        _infer(model)
+        still_open = _infer(model, values=False)
+    if still_open and _values_are_small(model):
+        _infer(model, values=True)
+        while _keep_shapes(model):
+            _infer(model, values=True)
 
 
 def _keep_shapes(model: ir.Model) -> bool:
@@ -117,11 +123,12 @@ def _keep_shapes(model: ir.Model) -> bool:
     return changed
 
 
-def _infer(model: ir.Model) -> None:
+def _infer(model: ir.Model, values: bool) -> bool:
+    """One run of onnx's inference.  values: follow the values of shape tensors too.  Says whether a shape is still open."""
     strict = not unknown_nodes(model)
     try:
         with bounded_memory():
-            proto = onnx.shape_inference.infer_shapes(_skeleton(model), check_type=strict, strict_mode=strict, data_prop=True)
+            proto = onnx.shape_inference.infer_shapes(_skeleton(model), check_type=strict, strict_mode=strict, data_prop=values)
     except Exception as error:  # the C++ side raises InferenceError, ValueError or RuntimeError
         if isinstance(error, MemoryError) or "bad_alloc" in str(error):
             raise ModelError(
@@ -134,6 +141,19 @@ def _infer(model: ir.Model) -> None:
         for value in node.outputs:
             if value.name in known and known[value.name].HasField("tensor_type"):
                 _adopt(value, known[value.name].tensor_type)
+    return any(not is_static(value) for node in model.graph for value in node.outputs)
+
+
+def _values_are_small(model: ir.Model) -> bool:
+    """Whether onnx may follow values: it writes out every element of every vector, also of one that claims 10^11 of them."""
+    for node in model.graph:
+        for value in node.outputs:
+            if is_static(value):
+                if value.shape is not None and value.shape.rank() == 1 and int(value.shape[0]) > LARGE_VECTOR:  # type: ignore[arg-type]
+                    return False
+            elif node.op_type in GROWING and (value.shape is None or value.shape.rank() <= 1):
+                return False
+    return True
 
 
 def _adopt(value: ir.Value, found: onnx.TypeProto.Tensor) -> None:

@@ -19,7 +19,7 @@ from edgec.graph.softmax import fuse_softmax
 from edgec.graph.values import check_numbers
 
 Pass = Callable[[ir.Model], bool]
-MAX_ROUNDS = 20
+MAX_ROUNDS = 500  # every round that goes on has removed or simplified something; this only stops a fault of ours
 
 STATIC: tuple[Pass, ...] = (fold.fold_constants, fold.fold_branches, fold.drop_identities)
 SPELLING: tuple[Pass, ...] = (

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
+from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped,unused-ignore]
+from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped,unused-ignore]
 
 from edgec.errors import ModelError
 from edgec.graph.tensors import materialise
@@ -58,11 +59,27 @@ def parse(path: Path) -> onnx.ModelProto:
         what = f"is {known}, not ONNX" if known else "is not an ONNX file, or is cut off"
         hint = "convert it to ONNX first" if known else "compare its size with the original and download or export it again"
         raise ModelError(f"{path.name!r} {what}", hint) from error
+    check_text(model, path.name)
     if not model.graph.node and not model.graph.output:
         raise ModelError(f"{path.name!r} holds no graph: it is not an ONNX model, or only its first bytes", EXPORT_HINT)
     if not model.graph.output:
         raise ModelError(f"the graph of {path.name!r} has no outputs", "mark at least one tensor as graph output")
     return model
+
+
+def check_text(message: Message, file: str) -> None:
+    """Names must be UTF-8: protobuf hands over broken ones as bytes."""
+    for field, value in message.ListFields():
+        if isinstance(value, bytes):
+            if field.type == FieldDescriptor.TYPE_STRING:
+                raise ModelError(f"{file!r} is damaged: a {field.name} of it is no text ({value[:40]!r})", EXPORT_HINT)
+        elif field.message_type is not None:
+            for inner in (value,) if isinstance(value, Message) else value:
+                check_text(inner, file)
+        elif field.type == FieldDescriptor.TYPE_STRING and not isinstance(value, str):
+            for text in value:
+                if isinstance(text, bytes):
+                    raise ModelError(f"{file!r} is damaged: a name in it is no text ({text[:40]!r})", EXPORT_HINT)
 
 
 def _other_format(data: bytes) -> str:

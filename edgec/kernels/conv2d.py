@@ -61,13 +61,14 @@ def by_group(site: Site, each: int) -> list[Array]:
 
 
 def form(site: Site) -> str:
-    """How windows are brought together.  staged: input rows are copied with their padding, short runs then gathered from there;
+    """How windows are brought together.  staged: input rows are copied with their padding, short runs then copied from there;
+    near: short runs are copied from where they lie, those at the borders byte by byte;
     direct: long kernel rows are widened where they lie; gathered: byte by byte (dilation, groups).
     """
     _, _, kernel_w, part = (int(n) for n in site.const("weight").shape)
     plain = site.int("groups") == 1 and site.ints("dilation")[1] == 1
     if plain and kernel_w * part >= 4 and (kernel_w * part % 4 or kernel_w * part <= 12):
-        return "staged"
+        return "staged" if site.ints("out")[1] < 40 else "near"
     return "direct" if kernel_w * part % 4 == 0 else "gathered"
 
 
@@ -92,15 +93,20 @@ def scratch_dsp(site: Site) -> int:
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
     fours = -(-kernel_h * kernel_w * part // 4)
     pitch = ((site.ints("out")[1] - 1) * site.ints("stride")[1] + kernel_w) * part
-    behind = {"staged": fours * 8 + kernel_h * pitch, "direct": 2 * kernel_w * part, "gathered": fours * 8}
+    behind = {
+        "staged": fours * 8 + kernel_h * pitch,
+        "direct": 2 * kernel_w * part,
+        "near": fours * 8,
+        "gathered": fours * 8,
+    }
     return fours * 16 + behind[form(site)]
 
 
 def variant_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
     """Shifts, and for short runs the kernel's shape."""
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
-    found = {"form": form(site), **dot_variant(site, AXES)}
-    return found | ({"kernel_h": kernel_h, "run": kernel_w * part} if form(site) == "staged" else {})
+    found = {"form": form(site), "odd": site.ints("out")[1] % 2 == 1, **dot_variant(site, AXES)}
+    return found | ({"kernel_h": kernel_h, "run": kernel_w * part} if form(site) in ("staged", "near") else {})
 
 
 def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: float = 0.0) -> Cost:
@@ -142,7 +148,7 @@ KERNELS = [
         scratch=scratch_dsp,
         variant=variant_dsp,
         headers=lambda site: dot_headers(site, AXES, "2x4"),
-        cost=lambda site: _costs.conv_2x4(site, form(site) == "staged"),
+        cost=lambda site: _costs.conv_2x4(site, form(site)),
     ),
     Kernel(
         "conv2d_s8_c",

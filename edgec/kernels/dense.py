@@ -116,6 +116,12 @@ def variant_dsp8(site: Site) -> Mapping[str, Scalar | str | bool]:
     return {"shift": found[0], "left": found[1], "turn": next(n for n in (4, 3, 2, 1) if outputs(site) % n == 0)}
 
 
+def has_single(site: Site) -> bool:
+    """Whether some call ends with a pixel that has no neighbour."""
+    rows, group = site.output.rows, site.step.group or site.output.rows
+    return pixels(site) % 2 == 1 and (rows % 2 == 1 or group % 2 == 1)
+
+
 def rows_dsp(site: Site, alone: bool, several: bool) -> int:
     """All rows at once where they lie together; in a pipeline two where that saves a pixel on its own."""
     return 0 if alone else 2 if several and pixels(site) % 2 and site.output.rows > 1 else 1
@@ -163,7 +169,7 @@ KERNELS = [
         when=lambda site: is_dsp(site) and width(site) == 4,
         units=pixels,
         scratch=scratch_dsp,
-        variant=lambda site: {"pixels": 2, **dot_variant(site, (1,))},
+        variant=lambda site: {"pixels": 2, "odd": has_single(site), **dot_variant(site, (1,))},
         headers=lambda site: dot_headers(site, (1,), "2x4"),
         group=rows_dsp,
         cost=_costs.dense_2x4,

@@ -174,6 +174,12 @@ def pack(site: Site) -> Packed:
     return Packed({**fields, **requantize_fields(site), "stream": stream(site).reshape(-1)})
 
 
+def unroll(site: Site) -> int:
+    """Results of a row so short that offsets of the gathered loads reach all its columns; 0 for a loop."""
+    out = widths(site)[0]
+    return out if is_quad(site) and (out - 1) * advance(site) + 12 <= 508 else 0
+
+
 def flags(site: Site) -> dict[str, int]:
     two = is_two(site)
     return {
@@ -186,18 +192,27 @@ def flags(site: Site) -> dict[str, int]:
         "left": int(site.int("left") > 0),
         "four": int(cells(site) == 1 and not is_short(site)),
         "tall": int(planes(site) == 2),
+        "unroll": unroll(site),
+        "advance": advance(site) if unroll(site) else 0,
     }
 
 
+def last_rows(site: Site) -> int:
+    """Input rows of the last (or only) four that count."""
+    return site.ints("kernel")[0] - 4 * (planes(site) - 1) + int(is_two(site))
+
+
 def headers(site: Site) -> tuple[str, ...]:
-    return ("mve_depthwise " + " ".join(f"{key}={value}" for key, value in flags(site).items()),)
+    interleaves = {4, last_rows(site)} if planes(site) > 1 else {last_rows(site)}
+    return (*(f"mve_interleave rows={rows}" for rows in sorted(interleaves)), "mve_depthwise " + " ".join(f"{key}={value}" for key, value in flags(site).items()),)
 
 
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     f = flags(site)
     form = f"edgec_mve_depthwise_{f['two']}{f['pair']}{f['cells']}_{f['step']}_{f['tail']}"
-    form += f"{f['masked']}{f['left']}{f['four']}{f['tall']}"
-    sizes = {"quad": is_quad(site), "planes": planes(site), "words": words(site), "ahead": ahead(site)}
+    form += f"{f['masked']}{f['left']}{f['four']}{f['tall']}_{f['unroll']}"
+    form += f"_{f['advance']}"
+    sizes = {"last": last_rows(site), "quad": is_quad(site), "planes": planes(site), "words": words(site), "ahead": ahead(site)}
     return {"form": form, "two": is_two(site), "masked": is_masked(site), **sizes}
 
 

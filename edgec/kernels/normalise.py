@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from edgec.ir.program import Array, Site
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
@@ -57,13 +59,24 @@ def with_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
     return {**variant(site), "dsp": True}
 
 
-def cost(each: float) -> Callable[[Site], Cost]:
-    """Instructions an element, and 250 for the root of each group."""
+def pack_words(site: Site) -> Packed:
+    """mult and add of each element side by side."""
+    names = ("up", "base", "lo", "hi", *(("zx",) if site.step.attrs.get("rms") else ()))
+    factors = np.stack([site.const("mult"), site.const("add")], axis=-1).reshape(-1)
+    return Packed({"depth": site.int("depth"), **{n: site.int(n) for n in names}, "epsilon": site.const("epsilon"), "factors": factors})
+
+
+def by_words(site: Site) -> bool:
+    return all_of("int8")(site) and site.int("depth") < NARROW_SUM
+
+
+def cost(each: float, root: float = 180.0) -> Callable[[Site], Cost]:
+    """Instructions an element, and for the root of each group."""
 
     def price(site: Site) -> Cost:
         depth = sizes(site)["depth"]
         assert isinstance(depth, int)
-        count = site.output.elements * (each + 250.0 / depth)
+        count = site.output.elements * (each + root / depth)
         return Cost(count, 1.3 * count, sum(int(c.nbytes) for c in site.step.consts.values()))
 
     return price
@@ -88,6 +101,18 @@ def kernel(op: str, dtype: str, each: float, dsp: bool = False) -> Kernel:
 
 
 KERNELS = [
+    Kernel(
+        "layernorm_s8_words",
+        "layernorm",
+        "layernorm_s8_dsp",
+        pack_words,
+        when=by_words,
+        needs=frozenset({"dsp"}),
+        inplace=(0,),
+        units=groups,
+        variant=lambda site: {"rms": bool(site.step.attrs.get("rms", 0)), "shift": site.int("shift")},
+        cost=cost(9.4, 130.0),
+    ),
     kernel("layernorm", "int8", 18.0, dsp=True),
     kernel("layernorm", "int8", 21.0),
     kernel("layernorm", "float32", 30.0),

@@ -27,13 +27,34 @@ def float_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     return {"log": bool(site.int("log")), "lo": "lo" in site.step.attrs, "hi": "hi" in site.step.attrs}
 
 
+LEAST_EXPONENT = 17  # 1/s_y = factor * 2^-exponent below 2^14: a result and any zero point fit 16 bits
+
+
+def is_int8(site: Site) -> bool:
+    return site.output.dtype == site.input.dtype == "int8"
+
+
 KERNELS = [
+    Kernel(
+        "softmax_s8_dsp",
+        "softmax",
+        "softmax_s8_dsp",
+        pack_int8,
+        needs=frozenset({"dsp"}),
+        when=lambda site: is_int8(site) and site.int("exponent") >= LEAST_EXPONENT,
+        units=groups,
+        inplace=(0,),
+        variant=lambda site: {"zero": site.int("zy") != -128},
+        cost=lambda site: Cost(
+            12.5 * site.output.elements + 180.0 * site.output.elements / site.int("depth"), 20.0 * site.output.elements, 1024
+        ),
+    ),
     Kernel(
         "softmax_s8",
         "softmax",
         "softmax_s8",
         pack_int8,
-        when=lambda site: site.output.dtype == site.input.dtype == "int8",
+        when=is_int8,
         units=groups,
         inplace=(0,),
         cost=lambda site: Cost(25.0 * site.output.elements + 200.0, 32.0 * site.output.elements + 300.0, 1024),

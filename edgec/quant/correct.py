@@ -73,7 +73,10 @@ def shadowed(plan: Plan, units: list[Unit]) -> tuple[ir.Model, dict[str, tuple[s
         weight = quantize_weight(unit, bias, params.scale, plan.options.per_channel)
         attributes = {name: attribute.value for name, attribute in core.attributes.items()}
         pair = []
-        for value, w in ((source, core.inputs[1]), (rounded[key], constant(graph, weight.real, f"{unit.name}_rounded"))):
+        for value, w in (
+            (source, core.inputs[1]),
+            (rounded[key], constant(graph, weight.real, f"{unit.name}_rounded")),
+        ):
             made = insert(core, core.op_type, [value, w], attributes, like=core.outputs[0], name=f"{unit.name}_twin")
             pair.append(str(made.name))
         names[unit.name] = (pair[0], pair[1])

@@ -62,10 +62,13 @@ class Judge:
         self.samples = samples
         self.indices = subset(count(samples), wanted)
         self.names = judged_values(model)
-        self.soft = {str(n.inputs[0].name) for n in model.graph if n.op_type == "Softmax" and n.inputs[0] is not None} & set(self.names)
+        self.soft = {
+            str(n.inputs[0].name) for n in model.graph if n.op_type == "Softmax" and n.inputs[0] is not None
+        } & set(self.names)
         self.expected = list(Runner(model, self.names).run(samples, self.names, self.indices))
         self.power = [
-            max(sum(float((v[i].astype(np.float64) ** 2).sum()) for v in self.expected), LEAST) for i in range(len(self.names))
+            max(sum(float((v[i].astype(np.float64) ** 2).sum()) for v in self.expected), LEAST)
+            for i in range(len(self.names))
         ]
 
     def error(self, plan: Plan) -> float:
@@ -90,12 +93,23 @@ class Judge:
                 noise[i] += squared(level(a), level(b)) if soft else squared(a, b)
                 apart[i] += divergence(a, b) / len(answers) if soft else 0.0
         noise /= np.array(self.power)
-        total = [float(np.sqrt(n * d)) if name in self.soft else float(n) for name, n, d in zip(self.names, noise, apart, strict=True)]
+        total = [
+            float(np.sqrt(n * d)) if name in self.soft else float(n)
+            for name, n, d in zip(self.names, noise, apart, strict=True)
+        ]
         return float(np.mean(total)) if self.names else 0.0
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the one output looks like the scores of classes: [1, 2..1024], and not as wide as the input."""
+        if len(self.names) != 1 or self.expected[0][0].ndim != 2:
+            return False
+        classes = self.expected[0][0].shape[-1]
+        return bool(self.soft) or (2 <= classes <= 1024 and classes != next(iter(self.samples.values()))[0].size)
 
     def disagreement(self, answers: list[list[Array]]) -> float | None:
         """Percentage of samples whose largest output is another one; None unless the model is a classifier."""
-        if len(self.names) != 1 or self.expected[0][0].ndim != 2 or self.expected[0][0].shape[-1] < 2:
+        if not self.classifies:
             return None
         changed = [a[0].argmax(-1) != b[0].argmax(-1) for a, b in zip(answers, self.expected, strict=True)]
         return 100.0 * float(np.mean(changed))

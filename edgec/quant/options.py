@@ -23,8 +23,10 @@ class QuantOptions:
     inside; per_channel: weights with one scale for each output channel; symmetric: activations with zero point 0;
     bias_correction, equalize: switch those off; keep_float: nodes to leave in float32; auto_keep: leave units in float32
     until the loss is at most that (percentage points of changed top-1 for a classifier, else percent of output error);
-    low_rank: share of the MACs of a dense layer that its two factors may cost; effort: how many trial runs may be spent
-    on choosing ranges; trial_samples: samples each of those looks at.
+    low_rank: share of the MACs of a dense layer that its two factors may cost, low_rank_error: relative error of the layer's
+    output beyond which it is left whole; effort: how many trial runs may be spent
+    on choosing ranges; trial_samples: samples each of those looks at; sensitivity: of how many units the report says what
+    leaving them in float32 would bring.
     """
 
     method: str = "auto"
@@ -36,8 +38,10 @@ class QuantOptions:
     keep_float: tuple[str, ...] = ()
     auto_keep: float | None = None
     low_rank: float | None = None
+    low_rank_error: float = 1.0
     effort: int = 64
     trial_samples: int = 200
+    sensitivity: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

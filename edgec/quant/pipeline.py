@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import onnx_ir as ir
 
+from edgec.errors import UsageError
+from edgec.graph.normalize import tidy
 from edgec.quant.assign import Plan, make_plan
 from edgec.quant.choose import choose, refine
 from edgec.quant.correct import correct_biases
-from edgec.quant.equalize import Pair, equalized, find_pairs
+from edgec.quant.equalize import equalized, find_pairs
 from edgec.quant.judge import Judge
+from edgec.quant.lowrank import factorize, fold_chains
 from edgec.quant.observe import Seen, observe
 from edgec.quant.options import Progress, QuantOptions, QuantResult, silent
 from edgec.quant.qdq import write
-from edgec.quant.runner import Samples, checked
-from edgec.graph.normalize import tidy
-
+from edgec.quant.report import layers, sensitivity, suspects, worst
+from edgec.quant.runner import Samples, checked, count
+from edgec.quant.sensitivity import auto_keep, gains, loss_of
 
 EQUALIZED_WORTH = 0.8  # moved factors make the weights of two layers depend on the samples: they must pay for that
 
@@ -40,21 +44,56 @@ def quantize(
     """
     options, progress = options or QuantOptions(), progress or silent
     samples = checked(model, samples)
+    check_float(model)
     judge = Judge(model, samples, options.trial_samples)
-    ready = calibrated(model, samples, options, options.keep_float, judge, progress)
-    return QuantResult(write(ready.plan).model, {"error": ready.error, "eq": ready.equalized, "before": ready.error})
+    model = model.clone()
+    folded = fold_chains(model)
+    factored = []
+    if options.low_rank is not None:
+        factored = factorize(model, samples, options.low_rank, options.keep_float, options.low_rank_error)
+    ready = calibrated(model, samples, options, judge, progress)
+    written = write(ready.plan)
+    entries = layers(ready.plan, written, ready.seen, judge)
+    order = suspects(entries)
+    plan, kept_float = auto_keep(ready.plan, order, judge, progress)
+    if kept_float:
+        written = write(plan)
+        entries = layers(plan, written, ready.seen, judge)
+    error, loss = loss_of(plan, judge)
+    report: dict[str, Any] = {
+        "samples": count(samples),
+        "method": options.method,
+        "output_error": error,
+        "loss": round(loss, 4),
+        "loss_is": "percent of samples whose top-1 changed" if judge.classifies else "percent of the output's RMS",
+        "quantized": sum(unit.kind != "float" for unit in plan.units),
+        "float": [unit.name for unit in plan.units if unit.kind == "float"],
+        "kept_float": [*options.keep_float, *kept_float],
+        "equalized": list(ready.equalized),
+        "bias_corrected": sorted(plan.bias),
+        "folded": folded,
+        "low_rank": factored,
+        "layers": entries,
+        "worst": worst(entries),
+        "sensitivity": sensitivity(gains(plan, suspects(entries)[: options.sensitivity], judge, progress), error),
+    }
+    return QuantResult(written.model, report)
 
 
-def calibrated(
-    model: ir.Model, samples: Samples, options: QuantOptions, keep_float: tuple[str, ...], judge: Judge, progress: Progress
-) -> Ready:
+def check_float(model: ir.Model) -> None:
+    """Raises UsageError for a model that is quantized already."""
+    if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph):
+        raise UsageError("the model is quantized already", "compile it as it is, without calibration data")
+
+
+def calibrated(model: ir.Model, samples: Samples, options: QuantOptions, judge: Judge, progress: Progress) -> Ready:
     """Ranges and biases of the model, or of its equalised self where that has the smaller output error."""
-    pairs = find_pairs(model, keep_float) if options.equalize else []
-    best = planned(model, samples, options, keep_float, judge, {pair.value: pair.axis for pair in pairs}, progress)
+    pairs = find_pairs(model, options.keep_float) if options.equalize else []
+    best = planned(model, samples, options, judge, {pair.value: pair.axis for pair in pairs}, progress)
     if pairs:
         moved = equalized(model, pairs, best.seen.peaks)
         tidy(moved)
-        other = planned(moved, samples, options, keep_float, judge, {}, progress)
+        other = planned(moved, samples, options, judge, {}, progress)
         if other.error < best.error * EQUALIZED_WORTH:
             best = replace(other, equalized=tuple(pair.value for pair in pairs))
     plan, error = refine(best.plan, best.error, best.seen, judge, progress)
@@ -67,13 +106,12 @@ def planned(
     model: ir.Model,
     samples: Samples,
     options: QuantOptions,
-    keep_float: tuple[str, ...],
     judge: Judge,
     axes: dict[str, int],
     progress: Progress,
 ) -> Ready:
     """Observed, one method for all values, biases corrected.  axes: values whose channels' peaks are wanted."""
-    plan = make_plan(model, options, keep_float)
+    plan = make_plan(model, options, options.keep_float)
     seen = observe(model, samples, plan.sources, axes, progress)
     plan, error = choose(plan, seen, judge)
     if options.bias_correction:

@@ -94,11 +94,19 @@ class _Writer:
             producer = value.producer()
             scale, zero = self.numbers(name, params)
             first = next(iter(self.graph))
-            q = insert(producer or first, "QuantizeLinear", [value, scale, zero], name=f"{name}_quantize", after=producer is not None)
+            q = insert(
+                producer or first,
+                "QuantizeLinear",
+                [value, scale, zero],
+                name=f"{name}_quantize",
+                after=producer is not None,
+            )
             q.shape, q.type = value.shape, ir.TensorType(ir.DataType.INT8)
             maker = q.producer()
             assert maker is not None
-            made = insert(maker, "DequantizeLinear", [q, scale, zero], like=value, name=f"{name}_dequantize", after=True)
+            made = insert(
+                maker, "DequantizeLinear", [q, scale, zero], like=value, name=f"{name}_dequantize", after=True
+            )
             self.dequantized[name] = made
             self.done.seen[name] = str(made.name)
         return self.dequantized[name]
@@ -168,7 +176,9 @@ class _Writer:
             zero = constant(self.graph, np.array(params.zero_point, np.int8), f"{name}_zero_point")
             q = np.clip(np.rint(array / np.float32(params.scale)) + params.zero_point, -128, 127).astype(np.int8)
             value = constant(self.graph, q, f"{name}_q")
-        made = insert(core, "DequantizeLinear", [value, scale, zero], like=core.inputs[index], name=f"{name}_dequantize")
+        made = insert(
+            core, "DequantizeLinear", [value, scale, zero], like=core.inputs[index], name=f"{name}_dequantize"
+        )
         core.replace_input_with(index, made)
 
     def plain(self, core: ir.Node, index: int, array: Array, symmetric: bool) -> None:
@@ -179,14 +189,18 @@ class _Writer:
         zero = np.array(params.zero_point, np.int8)
         parts = [constant(self.graph, a, f"{name}_{k}") for k, a in
                  (("q", q), ("scale", np.array(params.scale, np.float32)), ("zero_point", zero))]  # fmt: skip
-        core.replace_input_with(index, insert(core, "DequantizeLinear", parts, like=core.inputs[index], name=f"{name}_dequantize"))
+        core.replace_input_with(
+            index, insert(core, "DequantizeLinear", parts, like=core.inputs[index], name=f"{name}_dequantize")
+        )
 
     def linear(self, unit: Unit, core: ir.Node) -> None:
         """Weights and bias; all of the bias in one place: the Add behind, or the core's third operand."""
         bias = self.plan.bias.get(unit.name, bias_values(unit))
         input_scale = self.plan.of(unit.activations[0]).scale
         weight = quantize_weight(unit, bias, input_scale, self.plan.options.per_channel)
-        made = self.stored(core, f"{unit.name}_weight", weight.stored, weight.scale, weight.axis, weight.real, core.inputs[1])
+        made = self.stored(
+            core, f"{unit.name}_weight", weight.stored, weight.scale, weight.axis, weight.real, core.inputs[1]
+        )
         inputs = [core.inputs[0], made]
         wanted = unit.bias_add is None and (bool(np.any(bias)) or len(core.inputs) > 2 or unit.name in self.plan.bias)
         if unit.bias_add is not None or wanted:
@@ -213,6 +227,8 @@ class _Writer:
         parts = [constant(self.graph, q, f"{name}_q"), constant(self.graph, scale, f"{name}_scale")]
         if q.dtype == np.int8:
             parts.append(constant(self.graph, np.zeros(scale.shape, np.int8), f"{name}_zero_point"))
-        made = insert(before, "DequantizeLinear", parts, {"axis": axis} if scale.ndim else {}, name=f"{name}_dequantize")
+        made = insert(
+            before, "DequantizeLinear", parts, {"axis": axis} if scale.ndim else {}, name=f"{name}_dequantize"
+        )
         made.shape, made.type = ir.Shape(q.shape), ir.TensorType(ir.DataType.FLOAT)
         return made

@@ -1,13 +1,13 @@
 """The units that calibration observes: what lowering makes one integer step of.
 
-    unit                       nodes                                              value that is quantized
-    linear                     Conv/Gemm/MatMul with constant weights,            the last one's output
-                               constant Add, Relu/Clip behind
-    compute                    Add, Mul, Softmax, LayerNormalization, Gelu, ...   its output (after Relu/Clip behind arithmetic)
-    view                       Reshape, Transpose, Split, MaxPool, Pad, ...       its outputs, at the input's scale
-    concat                     Concat                                             its output, and inputs nobody else reads
-    scaled                     Mul/Div by a positive number                       its output, at a multiple of the input's scale
-    float                      anything else, or what the caller keeps            none
+unit                       nodes                                              value that is quantized
+linear                     Conv/Gemm/MatMul with constant weights,            the last one's output
+                           constant Add, Relu/Clip behind
+compute                    Add, Mul, Softmax, LayerNormalization, Gelu, ...   its output (after Relu/Clip behind arithmetic)
+view                       Reshape, Transpose, Split, MaxPool, Pad, ...       its outputs, at the input's scale
+concat                     Concat                                             its output, and inputs nobody else reads
+scaled                     Mul/Div by a positive number                       its output, at a multiple of the input's scale
+float                      anything else, or what the caller keeps            none
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ def split_units(model: ir.Model, keep_float: tuple[str, ...] = ()) -> list[Unit]
 def _grow(core: ir.Node) -> Unit:
     activations = [v for v in core.inputs if is_float(v) and v is not None and not is_const(v)]
     unit = Unit(core, _kind(core, activations), [core], core.outputs[0], activations=list(dict.fromkeys(activations)))
+    if unit.kind == "scaled":
+        unit.factor = _factor(core) or 1.0
     if core.domain or core.op_type not in CLAMPED or unit.kind in ("float", "scaled"):
         return unit
     if unit.kind == "linear" and (add := _bias_behind(unit)) is not None:
@@ -125,7 +127,11 @@ def _factor(core: ir.Node) -> float | None:
     """The positive number that a Mul or Div multiplies by."""
     a, b = core.inputs[0], core.inputs[1]
     value = scalar(b) if is_const(b) else scalar(a) if core.op_type == "Mul" else None
-    if value is None or not value > 0 or prod(shape(core.outputs[0])) != max(prod(shape(v)) for v in (a, b) if v is not None):
+    if (
+        value is None
+        or not value > 0
+        or prod(shape(core.outputs[0])) != max(prod(shape(v)) for v in (a, b) if v is not None)
+    ):
         return None
     return 1.0 / value if core.op_type == "Div" else value
 

@@ -7,6 +7,7 @@ Bias: int32 at scale s_x * s_w[c].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -98,4 +99,4 @@ def quantize_bias(bias: Array, input_scale: float, weight: Weight) -> tuple[Arra
 def macs(unit: Unit) -> int:
     """Multiply-accumulates of a linear unit for one sample."""
     real, axis = weight_of(unit), weight_axis(unit.core)
-    return int(np.prod(shape(unit.core.outputs[0]))) * (real.size // real.shape[axis])
+    return prod(shape(unit.core.outputs[0])) * int(real.size // real.shape[axis])

@@ -101,6 +101,10 @@ def analyzed(document: Document) -> RenderableType:
     if unsupported := document.get("unsupported"):
         rows = [tuple(u.values()) if isinstance(u, Mapping) else tuple(u) for u in unsupported]
         parts.append(table(("node", "operator", "why not"), rows, title=f"Not supported: {len(rows)}"))
+    if points := document.get("tradeoff"):
+        bought = [(kb(p["arena"]), number(p["instructions"]), p["segments"], p["longest"]) for p in points]
+        columns = ("arena", "instructions (predicted)", "segments", "longest")
+        parts.append(table(columns, bought, title="What RAM buys (compile --ram SIZE)", right=",".join(columns)))
     if (boards := document.get("boards")) is not None:
         parts.append(facts([("fits", ", ".join(_name(b) for b in boards) or "none of the boards")]))
     return Group(*parts)

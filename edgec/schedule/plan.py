@@ -12,8 +12,9 @@ from edgec.memory.place import place
 from edgec.schedule.order import order
 from edgec.schedule.pools import accumulated
 from edgec.schedule.remat import per_reader
-from edgec.schedule.segment import Choice, choices, cut, with_rings, with_scratch
+from edgec.schedule.segment import Choice, choices, cut, thrifty, with_rings, with_scratch, work_of
 from edgec.schedule.select import select
+from edgec.schedule.stream import NEVER
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,30 @@ def plan(
     stream: bool = True,
     pushed: bool = False,
     large: bool = False,
+    slack: float | None = None,
 ) -> Plan:
     """Schedules a lowered program for a target with these features.
 
-    limit: bytes of RAM the arena may take (None: as little as possible); stream: False keeps every step a segment of its own;
-    pushed: the input arrives by rows; large: kernels that spend flash for speed are wanted.
+    limit: bytes of RAM the arena may take, and then the fastest schedule that fits; slack: without a limit, the smallest schedule
+    whose predicted instructions are at most that many times those of the fastest; neither: the smallest schedule there is;
+    stream: False keeps every step a segment of its own; pushed: the input arrives by rows; large: kernels that spend flash for
+    speed are wanted.
     """
     program = order(program)
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
-    best = _cut(program, features, keep_input, limit, stream or pushed, pushed, large)
     if stream or pushed:
+        wish = _Wish(features, keep_input, pushed, large, limit, None)
+        if slack is not None and limit is None:
+            wish = replace(wish, most=slack * _fastest(program, wish))
+        best = _cut(program, wish)
         for other in spellings(program):
             if limit is not None and best.peak <= limit:
                 break
-            best = min(best, _cut(other, features, keep_input, limit, True, pushed, large), key=lambda c: c.peak)
+            best = min(best, _cut(other, wish), key=lambda c: (c.late, c.peak))
+    else:
+        alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
+        best = _Cut(segmented([select(program, features, large=large)], alone), 0)
     program = with_scratch(with_rings(best.program))
     if stream:
         turned = with_scratch(with_rings(alternated(best.program)))  # rings are as long as this direction needs them
@@ -102,30 +112,45 @@ def plan(
 
 
 @dataclass(frozen=True)
+class _Wish:
+    """What a schedule is to be like.  most: predicted instructions it may take (None: any number)."""
+
+    features: frozenset[str]
+    keep_input: bool
+    pushed: bool
+    large: bool
+    limit: int | None
+    most: float | None
+
+
+@dataclass(frozen=True)
 class _Cut:
-    """A program cut into segments, and the bytes its fullest segment should need."""
+    """A program cut into segments, the bytes its fullest segment should need, and whether it takes more instructions than wished."""
 
     program: Program
     peak: int
+    late: bool = False
 
 
-def _cut(
-    program: Program,
-    features: frozenset[str],
-    keep_input: bool,
-    limit: int | None,
-    stream: bool,
-    pushed: bool,
-    large: bool,
-) -> _Cut:
+def _candidates(program: Program, wish: _Wish) -> tuple[list[Program], list[Choice]]:
+    """The program with kernels for whole tensors, for few and for more rows a call; and every segment of it, priced."""
+    forms = [select(program, wish.features, large=wish.large)]
+    forms += [select(program, wish.features, alone=False, several=n, large=wish.large) for n in (False, "run", True)]
+    return forms, choices(forms, wish.keep_input, wish.pushed)
+
+
+def _fastest(program: Program, wish: _Wish) -> float:
+    """Predicted instructions of the fastest schedule."""
+    return work_of(cut(_candidates(program, wish)[1], len(program.steps), NEVER))
+
+
+def _cut(program: Program, wish: _Wish) -> _Cut:
     """Kernels and segments of one program."""
-    forms = [select(program, features, large=large)]
-    forms += [select(program, features, alone=False, several=several, large=large) for several in (False, True)]
-    if stream:
-        made = cut(choices(forms, keep_input, pushed), len(program.steps), limit)
-    else:
-        made = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
-    program = segmented(forms, made)
-    if pushed:
-        program = program.with_(segments=(replace(program.segments[0], push=True), *program.segments[1:]))
-    return _Cut(program, max((choice.bytes for choice in made), default=0))
+    forms, found = _candidates(program, wish)
+    count = len(program.steps)
+    made = cut(found, count, wish.limit) if wish.most is None else thrifty(found, count, wish.most)
+    cut_up = segmented(forms, made)
+    if wish.pushed:
+        cut_up = cut_up.with_(segments=(replace(cut_up.segments[0], push=True), *cut_up.segments[1:]))
+    late = wish.most is not None and work_of(made) > wish.most
+    return _Cut(cut_up, max((choice.bytes for choice in made), default=0), late)

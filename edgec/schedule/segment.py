@@ -79,6 +79,24 @@ def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choic
     return made[::-1]
 
 
+def work_of(made: Sequence[Choice]) -> float:
+    """Predicted instructions of a cut."""
+    return sum(choice.work for choice in made)
+
+
+def thrifty(found: list[Choice], count: int, most: float) -> list[Choice]:
+    """The smallest peak that needs no more than `most` predicted instructions (the fastest cut, if none is that fast)."""
+    limits = sorted({choice.bytes for choice in found})
+    low, high = 0, len(limits) - 1
+    while low < high:  # work falls as the limit rises
+        middle = (low + high) // 2
+        if work_of(cut(found, count, limits[middle])) <= most:
+            high = middle
+        else:
+            low = middle + 1
+    return cut(found, count, limits[low])
+
+
 def with_rings(program: Program) -> Program:
     """Buffers that live inside one segment stored as rings of exactly the rows that the order of calls keeps alive."""
     buffers = program.by_name

@@ -32,16 +32,18 @@ def choose(at: Site, chosen: Kernel, alone: bool, several: bool) -> Step:
 
 
 def select(
-    program: Program, features: frozenset[str], alone: bool = True, several: bool = True, large: bool = False
+    program: Program, features: frozenset[str], alone: bool = True, several: bool | str = True, large: bool = False
 ) -> Program:
     """The program with a kernel for every step.  Steps that name one keep it.  UnsupportedError where no kernel matches.
 
     alone: every step is a segment of its own and may make all its rows in one call; False: for pipelines, a few rows a call;
-    large: whether kernels that spend flash for speed are wanted; several: whether those few may be more than the fewest, where that is faster.
+    large: whether kernels that spend flash for speed are wanted; several: whether those few may be more than the
+    fewest, where that is faster ("run": only for kernels that read their rows as a run).
     """
     steps = []
     for step in program.steps:
         at = site(program, step)
         chosen = kernel(step.kernel) if step.kernel else candidates(at, features, large)[0]
-        steps.append(choose(at, chosen, alone, several))
+        more = several if isinstance(several, bool) else chosen.access_of(0) == several
+        steps.append(choose(at, chosen, alone, more))
     return program.with_(steps=tuple(steps))

@@ -23,13 +23,10 @@ from tests.ops.test_convolutions import LAYERS, corner
 EDGES = ["3x3", "1x1", "depthwise", "depthwise 5x5", "gemm"]
 
 
-@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m33"])
-def test_the_emulated_cortex_m_gives_the_interpreters_bytes(tmp_path, cpu):
+def package_and_run(folder, program, sample, target):
+    """The program planned for a target, packaged and run on its emulated board: (output bytes, placed program)."""
     if not shutil.which("qemu-system-arm") or not shutil.which("arm-none-eabi-gcc"):
         pytest.skip("needs qemu-system-arm and arm-none-eabi-gcc")
-    layers = [*LAYERS.values(), *(edge for name in EDGES for edge in corner(LAYERS[name]))]
-    program, sample = merged([check(layer) for layer in layers], [layer.x for layer in layers])
-    target = load_target(cpu)
     program = plan(replace(program, target=target.name), target.isa).program
     source = emit(program, target.isa)
     head = {
@@ -39,7 +36,15 @@ def test_the_emulated_cortex_m_gives_the_interpreters_bytes(tmp_path, cpu):
         "options": {},
     }
     content = json.dumps(manifest(program, source, head)).encode()
-    package.write(tmp_path / "net", {**{k: v.encode() for k, v in source.files.items()}, "edgec.json": content})
-    want = Interpreter(program, references()).run(sample)
+    package.write(folder / "net", {**{k: v.encode() for k, v in source.files.items()}, "edgec.json": content})
     raw = b"".join(np.ascontiguousarray(sample[p.name]).tobytes() for p in program.inputs)
-    assert run_inputs(tmp_path / "net", target, raw) == b"".join(want[p.name].tobytes() for p in program.outputs)
+    return run_inputs(folder / "net", target, raw), program
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m33"])
+def test_the_emulated_cortex_m_gives_the_interpreters_bytes(tmp_path, cpu):
+    layers = [*LAYERS.values(), *(edge for name in EDGES for edge in corner(LAYERS[name]))]
+    program, sample = merged([check(layer) for layer in layers], [layer.x for layer in layers])
+    got, program = package_and_run(tmp_path, program, sample, load_target(cpu))
+    want = Interpreter(program, references()).run(sample)
+    assert got == b"".join(want[p.name].tobytes() for p in program.outputs)

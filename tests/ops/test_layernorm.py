@@ -115,7 +115,8 @@ def test_host_c_ends_of_the_range(depth: int) -> None:
         operands = [Operand(q, x), Operand(gamma, const=True), Operand(beta, const=True)]
         run_node("LayerNormalization", operands, q.shape, y, {"epsilon": epsilon})
         run_node("LayerNormalization", operands, q.shape, y, {"epsilon": epsilon}, features=frozenset({"dsp"}))
-        run_node("RMSNormalization", operands[:2], q.shape, y, {"epsilon": epsilon})
+        for features in (frozenset[str](), frozenset({"dsp"})):
+            run_node("RMSNormalization", operands[:2], q.shape, y, {"epsilon": epsilon}, features=features)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,16 @@ def test_host_c_ends_of_the_range(depth: int) -> None:
         run_node("Softmax", [Operand(q, Quant(0.25, 0))], q.shape, out)
 
 
+@pytest.mark.parametrize("depth", [1, 3, 8, 50, 227])
+@pytest.mark.parametrize("zero", [-128, -100, 127])
+def test_words(depth: int, zero: int) -> None:
+    """The kernel of words: tails, any zero point, a limit, rows of one value."""
+    q = np.random.default_rng(depth).integers(-128, 128, (4, depth)).astype(np.int8)
+    q[1], q[2] = -128, 127
+    for scale in (0.25, 1e-4):
+        run_node("Softmax", [Operand(q, Quant(scale, 0))], q.shape, Quant(1 / 256, zero), features=frozenset({"dsp"}), hi=0.5)
+
+
 @pytest.mark.parametrize("op", ["Softmax", "LogSoftmax"])
 @pytest.mark.parametrize("quant", [None, Quant(0.0625, 0)])
 def test_float(op: str, quant: Quant | None) -> None:

@@ -1,0 +1,76 @@
+"""DSP kernels that are chosen only sometimes, forced: exact Winograd, rows in groups, odd widths; host C and the emulated Cortex-M4."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgec.ir.program import site
+from edgec.kernels.registry import kernel
+from edgec.schedule.select import select
+from tests.ops.convolutions import check, conv, dense, merged
+from tests.ops.test_convolutions import DSP, corner
+
+WINOGRAD = [
+    conv(40, (1, 4, 8, 8), 4, (3, 3), pads=[1, 1, 1, 1]),
+    conv(41, (1, 8, 7, 9), 6, (3, 3), pads=[1, 1, 1, 1]),
+    conv(42, (1, 20, 5, 5), 5, (3, 3)),
+    conv(43, (1, 16, 6, 13), 9, (3, 3), pads=[1, 0, 1, 2]),
+    conv(44, (1, 12, 3, 3), 8, (3, 3), pads=[1, 1, 1, 1]),
+    conv(45, (2, 4, 8, 6), 3, (3, 3), pads=[1, 1, 1, 1]),
+]
+NARROW = [
+    *(conv(50 + w, (1, 6, 5, w), 6, (3, 3), pads=[1, 1, 1, 1], group=6) for w in range(1, 10)),
+    *(conv(60 + w, (2, 7, 6, w), 7, (3, 3), pads=[1, 1, 1, 1], strides=[2, 2], group=7) for w in range(2, 10)),
+    conv(70, (1, 4, 4, 5), 4, (3, 3), group=4),
+    conv(71, (1, 9, 2, 3), 9, (3, 3), pads=[2, 2, 2, 2], group=9),
+    *(conv(80 + c, (1, c, 4, 7), 5, (3, 3), pads=[1, 1, 1, 1], strides=[2, 2]) for c in (1, 2, 3, 4)),
+    conv(110, (1, 3, 5, 82), 6, (3, 3), pads=[1, 1, 1, 1], strides=[2, 2]),
+    conv(111, (1, 1, 4, 43), 5, (2, 5), pads=[0, 2, 1, 2]),
+    *(dense(90 + n, (3, 8), n) for n in (1, 2, 3, 4, 6)),
+    *(dense(100 + k, (5, k), 7) for k in (1, 4, 12, 16, 20, 31)),
+]
+
+
+def forced(layers, name):
+    """The layers as one program whose steps name that kernel wherever it can compute them."""
+    program, sample = merged([check(layer) for layer in layers], [layer.x for layer in layers])
+    steps = tuple(replace(s, kernel=name) if kernel(name).when(site(program, s)) else s for s in program.steps)
+    return program.with_(steps=steps), sample
+
+
+def test_winograd_equals_the_page_on_the_host():
+    from tests.ops.harness import run_program
+
+    layers = [*WINOGRAD, *corner(WINOGRAD[1])]
+    program, sample = forced(layers, "conv2d_s8_winograd")
+    assert sum(s.kernel == "conv2d_s8_winograd" for s in program.steps) >= len(WINOGRAD)
+    run_program(program, [sample], DSP)
+
+
+def test_winograd_is_taken_only_where_flash_may_be_spent():
+    program, _ = merged([check(WINOGRAD[0])], [WINOGRAD[0].x])
+    assert select(program, DSP).steps[0].kernel == "conv2d_s8_dsp"
+    assert select(program, DSP, large=True).steps[0].kernel == "conv2d_s8_winograd"
+
+
+def test_narrow_and_odd_shapes_on_the_host():
+    from tests.ops.harness import run_program
+
+    program, sample = merged([check(layer) for layer in NARROW], [layer.x for layer in NARROW])
+    run_program(program, [sample], DSP)
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m33"])
+def test_the_emulated_cortex_m_gives_the_same_bytes(tmp_path, cpu):
+    from edgec.ir.interp import Interpreter
+    from edgec.target import load_target
+    from tests.ops.harness import references
+    from tests.ops.test_convolutions_arm import package_and_run
+
+    program, sample = forced([*WINOGRAD, *corner(WINOGRAD[1]), *NARROW], "conv2d_s8_winograd")
+    got, program = package_and_run(tmp_path, program, sample, load_target(cpu))
+    want = Interpreter(program, references()).run(sample)
+    assert got == b"".join(np.ascontiguousarray(want[p.name]).tobytes() for p in program.outputs)
