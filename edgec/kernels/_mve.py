@@ -49,7 +49,9 @@ def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes) -> Ar
 def stream(weight: Array, bias: Array, mult: Array) -> Array:
     """The matrix as edgec_mve_dot reads it, int32 [groups of 4 channels, words].  weight: [O, K] int8; bias, mult: int32 [O]."""
     shape = (int(weight.shape[0]), int(weight.shape[1]))
-    return _stream(*(np.ascontiguousarray(weight).tobytes(), shape), np.ascontiguousarray(bias).tobytes(), mult.tobytes())
+    return _stream(
+        *(np.ascontiguousarray(weight).tobytes(), shape), np.ascontiguousarray(bias).tobytes(), mult.tobytes()
+    )
 
 
 class Dot:
@@ -60,10 +62,14 @@ class Dot:
         self.tail = 0 if spare else depth % 16
         self.left, self.rest = left, outputs % 4 != 0
         counts = set(pixels)
-        rests = {5 if n > 4 and n % 4 == 1 else n % 4 for n in counts}  # the last five as three and two: faster than four and one
+        rests = {
+            5 if n > 4 and n % 4 == 1 else n % 4 for n in counts
+        }  
         self.fours = any(n >= 4 and n != 5 for n in counts)
         self.rests = sorted(rests - {0})
-        self.shapes = sorted({p for rest in self.rests for p in ((3, 2) if rest == 5 else (rest,))} | ({4} if self.fours else set()))
+        self.shapes = sorted(
+            {p for rest in self.rests for p in ((3, 2) if rest == 5 else (rest,))} | ({4} if self.fours else set())
+        )
 
     @property
     def ahead(self) -> int:

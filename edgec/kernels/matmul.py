@@ -121,8 +121,8 @@ def pack_block(site: Site) -> Packed:
 def block_cost(site: Site) -> Cost:
     """Instructions: of a multiply-accumulate by the rows of a block, of an output, of an element widened."""
     k, most = site.int("k"), block_sizes(site)[0]
-    each = ({4: 0.83, 2: 1.14, 1: 1.5} if site.int("transposed") else {4: 0.98, 2: 1.3, 1: 2.1})[most]
-    count = site.output.elements * (each * k + 8.0 / most + 4.0) + site.output.elements / site.int("n") * 3.0 * k
+    each = ({4: 0.83, 2: 1.14, 1: 1.34} if site.int("transposed") else {4: 0.97, 2: 1.3, 1: 1.68})[most]
+    count = site.output.elements * (each * k + 5.5) + site.output.elements / site.int("n") * (3.0 * k + 60.0 / most)
     return Cost(count, 1.5 * count)
 
 

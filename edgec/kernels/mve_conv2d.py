@@ -35,7 +35,10 @@ def is_direct(site: Site) -> bool:
 
 def columns(site: Site) -> tuple[int, int, int]:
     """Columns before, inside and behind the image that the windows of a row cover."""
-    (size, out, stride, pad), kernel = (site.ints(n)[1] for n in ("size", "out", "stride", "pad")), site.ints("kernel")[1]
+    (size, out, stride, pad), kernel = (
+        (site.ints(n)[1] for n in ("size", "out", "stride", "pad")),
+        site.ints("kernel")[1],
+    )
     span = (out - 1) * stride + kernel
     before = min(pad, span)
     inner = min(size, span - before)
@@ -67,7 +70,7 @@ def usable_direct(site: Site) -> bool:
 
 def chunk(site: Site) -> int:
     """Columns of a vector that can be scattered at once (offsets are bytes); 0 where columns are copied one by one."""
-    _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
+    part = int(site.const("weight").shape[3])
     if part > 8 or site.int("groups") > 1 or is_dilated(site) or int(scatter(site).max()) > 255:
         return 0
     return 16 // part

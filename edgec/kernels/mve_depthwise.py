@@ -204,7 +204,10 @@ def last_rows(site: Site) -> int:
 
 def headers(site: Site) -> tuple[str, ...]:
     interleaves = {4, last_rows(site)} if planes(site) > 1 else {last_rows(site)}
-    return (*(f"mve_interleave rows={rows}" for rows in sorted(interleaves)), "mve_depthwise " + " ".join(f"{key}={value}" for key, value in flags(site).items()),)
+    return (
+        *(f"mve_interleave rows={rows}" for rows in sorted(interleaves)),
+        "mve_depthwise " + " ".join(f"{key}={value}" for key, value in flags(site).items()),
+    )
 
 
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
@@ -212,7 +215,13 @@ def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     form = f"edgec_mve_depthwise_{f['two']}{f['pair']}{f['cells']}_{f['step']}_{f['tail']}"
     form += f"{f['masked']}{f['left']}{f['four']}{f['tall']}_{f['unroll']}"
     form += f"_{f['advance']}"
-    sizes = {"last": last_rows(site), "quad": is_quad(site), "planes": planes(site), "words": words(site), "ahead": ahead(site)}
+    sizes = {
+        "last": last_rows(site),
+        "quad": is_quad(site),
+        "planes": planes(site),
+        "words": words(site),
+        "ahead": ahead(site),
+    }
     return {"form": form, "two": is_two(site), "masked": is_masked(site), **sizes}
 
 

@@ -69,6 +69,8 @@ def check_on(target: Target, folder: Path, program: Program, samples: Sequence[M
             if here != expected:
                 many = sum(a != b for a, b in zip(here, expected, strict=True))
                 step = makers.get(port.buffer)
-                wrong.append(f"{port.name} ({step.kernel if step else '?'}), sample {number}: {many} of {len(expected)} bytes")
+                wrong.append(
+                    f"{port.name} ({step.kernel if step else '?'}), sample {number}: {many} of {len(expected)} bytes"
+                )
     assert at == len(got)
     assert not wrong, "\n".join(wrong)

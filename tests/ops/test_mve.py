@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgec.ops.registry import by_name
 from tests.ops.arm import check_on, emulated, step_by_step
 from tests.ops.convolutions import Layer, conv, dense, merged
+from tests.ops.harness import run_program
 from tests.ops.stub import Case
 from tests.ops.test_convolutions import LAYERS, corner
 
@@ -53,7 +53,9 @@ def kernels_of(layers: Sequence[Layer]) -> set[str]:
     return {s.kernel for s in step_by_step(program, target, True, True).steps if s.op in OPS}
 
 
-def square(seed: int, cin: int, cout: int, kernel: Sequence[int], size: Sequence[int] = (4, 6), **attrs: object) -> Layer:
+def square(
+    seed: int, cin: int, cout: int, kernel: Sequence[int], size: Sequence[int] = (4, 6), **attrs: object
+) -> Layer:
     return conv(seed, (1, cin, *size), cout, kernel, **attrs)
 
 
@@ -145,4 +147,9 @@ def test_int16_weights_and_multipliers_fall_back():
     shifted = replace(LAYERS["3x3"], zero_points=np.int8(5))
     found = kernels_of([shifted, LAYERS["depthwise multiplier"]])
     assert found and not any("mve" in name for name in found)
-    assert OPS <= set(by_name())
+
+
+def test_the_c_forms_under_sanitizers():
+    layers = [*LAYERS.values(), *large()[::3], *geometries()[::6]]
+    program, sample = merged([case_of(layer) for layer in layers], [layer.x for layer in layers])
+    run_program(program, [sample], frozenset({"dsp", "mve"}))

@@ -39,7 +39,9 @@ def additions() -> list[Case]:
     made = []
     for n, c in enumerate((1, 3, 4, 5, 16, 31)):
         operands = [((1, c, 3, 5), quant(scale, zero), IMAGE) for scale, zero in ((0.05, 7), (0.02 * (n + 1), -3 * n))]
-        made.append(lower("Add", operands, [(1, c, 3, 5)], {}, quant(0.04, 11 - 7 * n), lo=-float("inf") if n % 2 else 0.0))
+        made.append(
+            lower("Add", operands, [(1, c, 3, 5)], {}, quant(0.04, 11 - 7 * n), lo=-float("inf") if n % 2 else 0.0)
+        )
         made.append(lower("Sigmoid", operands[:1], [(1, c, 3, 5)], {}, quant(1 / 256, -128)))
     return made
 
