@@ -6,6 +6,7 @@
 #define EDGEC_MVE_ASM 0
 #endif
 #if defined(__clang__)
+#pragma clang diagnostic ignored "-Woverlength-strings" /* a written-out loop is one long string of assembly */
 #define EDGEC_MVE_NAKED static __attribute__((naked, noinline, unused))
 #else
 #define EDGEC_MVE_NAKED static __attribute__((naked, noinline, noipa, unused)) /* noipa: the compiler cannot see what it reads */
@@ -23,6 +24,7 @@ typedef struct {
     int32_t round, shift;  /* zero point and half a unit; minus the shift, which is >= 1 */
     int32_t left;          /* pre-shift of the accumulators */
     int32_t tail;          /* bytes of the last, incomplete vector of a pixel */
+    int32_t more, pass;    /* whole vectors of a pixel behind the first, at least 1; bytes of two channels in the stream */
 } edgec_mve_dot_t;
 
 static inline void edgec_mve_fill(int8_t *to, int value, int n)

@@ -1,8 +1,8 @@
 {% set acc = [["r0", "r2", "r4", "r6"], ["r8", "r10", "r12", "lr"]] if pixels > 2 else [["r0", "r2"], ["r4", "r6"], ["r8", "r10"], ["r12", "lr"]] %}
 {% set at = ["r1", "r3", "r5", "r7"] %}
-{% set unrolled = vectors <= 9 %}
-{% set full = vectors - tail %}
-{% set name = "edgec_mve_dot%d_%d%s%s%s" % (pixels, vectors, "t" if tail else "", "l" if left else "", "r" if rest else "") %}
+{# vectors: of a pixel, written out; 0: any number, in d->more and d->pass. #}
+{% set unrolled = vectors > 0 %}
+{% set name = "edgec_mve_dot%d_%s%s%s%s" % (pixels, vectors or "n", "t" if tail else "", "l" if left else "", "r" if rest else "") %}
 {# One vector of every pixel times those of the channels of a pass.  a: "" for the first, "a" to accumulate; how: address suffix of the pixels. #}
 {% macro load(q, p, how) %}"vldrb{{ "t" if how[0] == "t" }}.u8 {{ q }}, [{{ at[p] }}{{ how[1] }}\n" {% endmacro %}
 {% macro step(a, how) %}
@@ -37,15 +37,12 @@
 {%- endfor %}
 {% else %}
 {{ step("", ("f", "], #16")) }}
-        "movw r11, #{{ (full - 1) // 4 }}\n"
+        "ldr r11, [sp, #52]\n" "tst r11, #1\n" "bne 4f\n"
         "3:\n"
-{% for v in range(4) %}
 {{ step("a", ("f", "], #16")) }}
-{%- endfor %}
-        "subs r11, r11, #1\n" "bne 3b\n"
-{% for v in range((full - 1) % 4) %}
+        "4:\n"
 {{ step("a", ("f", "], #16")) }}
-{%- endfor %}
+        "subs r11, r11, #2\n" "bgt 3b\n"
 {% if tail %}
 {{ step("a", ("t", "]")) }}
 {%- endif %}
@@ -54,13 +51,13 @@
 {% endif %}
 {% endmacro %}
 {% set outs = ["r0", "r2", "r4", "r6"] %}
-/* {{ pixels }} pixel{{ "s" if pixels > 1 }} by {{ 2 if pixels > 2 else 4 }} channels at a time: out[i][o] = requantize(bias[o] + sum over k of w[o][k] * x[i][k]), {{ vectors }} vectors of 16 k,
- * d->blocks blocks of {{ pixels }} pixels.  x: int8, K bytes a pixel{{ ", d->tail of them in the last vector" if tail else ", all 16 * %d of them readable (those beyond K count nothing)" % vectors }}.{{ "  d->x stands 112 bytes ahead." if unrolled and vectors > 8 }}
+/* {{ pixels }} pixel{{ "s" if pixels > 1 }} by {{ 2 if pixels > 2 else 4 }} channels at a time: out[i][o] = requantize(bias[o] + sum over k of w[o][k] * x[i][k]), {{ vectors or "d->more + 1 whole" }} vectors of 16 k,
+ * d->blocks blocks of {{ pixels }} pixels.  x: int8, K bytes a pixel{{ ", d->tail of them in the last vector" if tail else ", whole vectors of them readable (those beyond K count nothing)" }}.{{ "  d->x stands 112 bytes ahead." if unrolled and vectors > 8 }}
  * Stream of four channels: for each vector those of channels 0 and 2, for each vector those of 1 and 3 (zeros beyond K), int32 bias[4], int32 m[4].
  * y = saturate((round + high(2 * (acc {{ "<< left" if left }}) * m)) >> shift), shift >= 1: VQDMLASH and a plain shift.{{ "  The last group has 1 to 3 channels." if rest }} */
 #if EDGEC_MVE_ASM
 /* clang-format off */
-/* Frame: 0 out pointers, 16 x pointers, 32 channels left, 36 d, 40 round, 44 -shift, 48 left. */
+/* Frame: 0 out pointers, 16 x pointers, 32 channels left, 36 d, 40 round, 44 -shift, 48 left, 52 more. */
 EDGEC_MVE_NAKED void {{ name }}(EDGEC_MVE_ARG edgec_mve_dot_t *d)
 {
     __asm__ volatile(
@@ -68,6 +65,9 @@ EDGEC_MVE_NAKED void {{ name }}(EDGEC_MVE_ARG edgec_mve_dot_t *d)
         "str r0, [sp, #36]\n" "ldrd r2, r3, [r0, #28]\n" "ldr r4, [r0, #36]\n" "strd r2, r3, [sp, #40]\n" "str r4, [sp, #48]\n"
 {% if tail %}
         "ldr r1, [r0, #40]\n" "vctp.8 r1\n"
+{% endif %}
+{% if not unrolled %}
+        "ldr r1, [r0, #44]\n" "str r1, [sp, #52]\n"
 {% endif %}
         "1:\n"
         "ldr r0, [sp, #36]\n" "ldrd r1, r2, [r0]\n" "ldrd r4, r6, [r0, #16]\n"
@@ -94,7 +94,7 @@ EDGEC_MVE_NAKED void {{ name }}(EDGEC_MVE_ARG edgec_mve_dot_t *d)
         "str r11, [sp, #32]\n"
 {% endif %}
 {% if pixels < 3 %}
-        "movw r7, #{{ vectors * 32 }}\n" "add r5, r9, r7\n"
+        {{ '"movw r7, #%d\\n"' % (vectors * 32) if unrolled else '"ldr r7, [r0, #48]\\n"' }} "add r5, r9, r7\n"
 {% endif %}
         "2:\n"
 {{ pass() }}
@@ -158,17 +158,18 @@ EDGEC_MVE_NAKED void {{ name }}(EDGEC_MVE_ARG edgec_mve_dot_t *d)
 #else
 static inline void {{ name }}(edgec_mve_dot_t *d)
 {
-    const int depth = {{ "%d + d->tail" % (16 * (vectors - 1)) if tail else "%d" % (16 * vectors) }};
+    const int words = {{ "%d" % (vectors * 8) if unrolled else "d->pass / 4" }}; /* of two channels */
+    const int depth = {{ "2 * words - 16 + d->tail" if tail else "2 * words" }};
     for (int32_t i = d->blocks * {{ pixels }}; i > 0; --i, d->x += d->x_step, d->out += d->out_step) {
         const int8_t *const x = d->x{{ " - 112" if unrolled and vectors > 8 }};
         for (int o = 0; o < d->outputs; ++o) {
-            const int32_t *const group = d->stream + o / 4 * {{ vectors * 16 + 8 }};
-            const int8_t *const w = (const int8_t *)(group + o % 2 * {{ vectors * 8 }} + o % 4 / 2 * 4);
-            int32_t acc = group[{{ vectors * 16 }} + o % 4];
+            const int32_t *const group = d->stream + o / 4 * (2 * words + 8);
+            const int8_t *const w = (const int8_t *)(group + o % 2 * words + o % 4 / 2 * 4);
+            int32_t acc = group[2 * words + o % 4];
             for (int k = 0; k < depth; ++k) {
                 acc += x[k] * w[k / 16 * 32 + k % 16];
             }
-            d->out[o] = edgec_mve_narrow(edgec_left(acc, d->left), group[{{ vectors * 16 + 4 }} + o % 4], d->round, -d->shift);
+            d->out[o] = edgec_mve_narrow(edgec_left(acc, d->left), group[2 * words + 4 + o % 4], d->round, -d->shift);
         }
     }
 }

@@ -112,6 +112,11 @@ def infer(model: ir.Model) -> None:
             _infer(model, values=True)
 
 
+def infer_leniently(model: ir.Model) -> None:
+    """One run of inference that leaves contradictions for later."""
+    _infer(model, values=False, lenient=True)
+
+
 def _keep_shapes(model: ir.Model) -> bool:
     """Types the outputs of operators that onnx has no inference for although they keep their input's shape.  Says whether it did."""
     changed = False
@@ -123,9 +128,9 @@ def _keep_shapes(model: ir.Model) -> bool:
     return changed
 
 
-def _infer(model: ir.Model, values: bool) -> bool:
+def _infer(model: ir.Model, values: bool, lenient: bool = False) -> bool:
     """One run of onnx's inference.  values: follow the values of shape tensors too.  Says whether a shape is still open."""
-    strict = not unknown_nodes(model)
+    strict = not lenient and not unknown_nodes(model)
     try:
         with bounded_memory():
             proto = onnx.shape_inference.infer_shapes(_skeleton(model), check_type=strict, strict_mode=strict, data_prop=values)

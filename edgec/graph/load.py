@@ -18,6 +18,7 @@ from edgec.graph.edit import unique
 from edgec.graph.infer import infer, pin_inputs
 from edgec.graph.normalize import normalize
 from edgec.graph.values import check_numbers
+from edgec.graph.window import settle_rounded_up
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -40,6 +41,7 @@ def load_model(path: Path | str, batch: int = 1, shapes: Shapes | None = None) -
         loaded = inlined(loaded)
     model = to_ir(loaded)
     check_numbers(model)
+    settle_rounded_up(model)
     infer(model)
     opset.canonical(model)
     infer(model)

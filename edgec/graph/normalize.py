@@ -56,6 +56,7 @@ def normalize(model: ir.Model) -> ir.Model:
 
     Raises UnsupportedError (control flow, unknown operators: all at once) or ModelError (shapes that depend on the data).
     """
+    window.settle_rounded_up(model)  # pools that QOperator nodes became
     repeat(model, STATIC)
     repeat(model, (*STATIC, *SPELLING))
     check_complete(model)

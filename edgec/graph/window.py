@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgec.graph.edit import constant, graph_of, insert, set_attributes
+from edgec.graph.infer import infer_leniently
 from edgec.graph.view import attributes, const_array, input_at, is_static, shape
 
 POOLS = ("MaxPool", "AveragePool")
@@ -38,6 +39,38 @@ def explicit_windows(model: ir.Model) -> bool:
     return changed
 
 
+def settle_rounded_up(model: ir.Model) -> None:
+    """Makes ceil_mode explicit before anything relies on the shapes behind it, in place.
+
+    onnx's inference counts a last window that starts wholly in the padding; onnxruntime and PyTorch do not, and a model's
+    weights fit theirs.  So each such pool is settled front to back and what follows it is inferred anew.
+    """
+    pools = [n for n in model.graph if n.op_type in POOLS and not n.domain and attributes(n).get("ceil_mode")]
+    if not pools:
+        return
+    for output in model.graph.outputs:  # may state the right shape while inference still has the wrong one
+        output.shape = None
+    for pool in pools:
+        infer_leniently(model)
+        value = pool.inputs[0]
+        if value is None or not is_static(value) or not is_static(pool.outputs[0]):
+            continue
+        _explicit(pool, shape(value)[2:], shape(pool.outputs[0])[2:])
+        for node in model.graph:
+            for output in node.outputs:
+                output.shape = None
+
+
+def _rounded_up(dims: tuple[int, ...], extents: list[int], strides: tuple[int, ...], pads: tuple[int, ...]) -> tuple[int, ...]:
+    """Output sizes of ceil_mode: rounded up, but every window starts in the input or in the padding before it."""
+    sizes = []
+    for axis, (size, extent, stride) in enumerate(zip(dims, extents, strides, strict=True)):
+        before, after = pads[axis], pads[axis + len(dims)]
+        out = -(-(size + before + after - extent) // stride) + 1
+        sizes.append(out - 1 if (out - 1) * stride >= size + before else out)
+    return tuple(sizes)
+
+
 def _explicit(node: ir.Node, dims: tuple[int, ...], out: tuple[int, ...]) -> bool:
     known = attributes(node)
     rank = len(dims)
@@ -56,6 +89,8 @@ def _explicit(node: ir.Node, dims: tuple[int, ...], out: tuple[int, ...]) -> boo
         pads = (*small, *large) if mode == "SAME_UPPER" else (*large, *small)
     changed = False
     if known.get("ceil_mode"):
+        if mode == "NOTSET":
+            out = _rounded_up(dims, extents, strides, pads)
         reach = [(o - 1) * s + e - d - b for o, s, e, d, b in zip(out, strides, extents, dims, pads[:rank], strict=True)]
         wider = (*pads[:rank], *(max(end, more) for end, more in zip(pads[rank:], reach, strict=True)))
         if wider != pads and node.op_type == "AveragePool" and known.get("count_include_pad"):

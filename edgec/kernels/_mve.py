@@ -13,6 +13,8 @@ from edgec.kernels.base import Scalar
 
 MVE = frozenset({"mve"})
 PRIORITY = 10
+MOST_WRITTEN_OUT = 9
+"""Vectors of a pixel up to which the inner loop is written out: 144 bytes, 3x3 windows of 16 channels."""
 MOST_DEPTH = 32000
 """Bytes of a pixel that the matrix kernels can count."""
 
@@ -62,9 +64,8 @@ class Dot:
         self.tail = 0 if spare else depth % 16
         self.left, self.rest = left, outputs % 4 != 0
         counts = set(pixels)
-        rests = {
-            5 if n > 4 and n % 4 == 1 else n % 4 for n in counts
-        }  
+        # The last five pixels are made as three and two: that is faster than four and one.
+        rests = {5 if n > 4 and n % 4 == 1 else n % 4 for n in counts}
         self.fours = any(n >= 4 and n != 5 for n in counts)
         self.rests = sorted(rests - {0})
         self.shapes = sorted(
@@ -74,13 +75,22 @@ class Dot:
     @property
     def ahead(self) -> int:
         """How far d->x stands ahead of the pixel, so that byte offsets reach nine vectors."""
-        return 112 if self.vectors == 9 else 0
+        return 112 if self.vectors == MOST_WRITTEN_OUT else 0
+
+    @property
+    def written_out(self) -> int:
+        """Vectors in the function's name and code; 0 where it loops."""
+        return self.vectors if self.vectors <= MOST_WRITTEN_OUT else 0
+
+    def fields(self) -> dict[str, Scalar | Array]:
+        """Fields more and pass: whole vectors behind the first, bytes of two channels."""
+        return {"more": self.vectors - (self.tail > 0) - 1, "pass": 32 * self.vectors}
 
     def headers(self) -> tuple[str, ...]:
-        flags = f"vectors={self.vectors} tail={int(self.tail > 0)} left={int(self.left)} rest={int(self.rest)}"
+        flags = f"vectors={self.written_out} tail={int(self.tail > 0)} left={int(self.left)} rest={int(self.rest)}"
         return tuple(f"mve_dot pixels={p} {flags}" for p in self.shapes)
 
     def variant(self) -> dict[str, Scalar | str | bool]:
         """Template variables: the name behind edgec_mve_dot<pixels>_, and which pixel counts occur."""
-        form = f"{self.vectors}{'t' * (self.tail > 0)}{'l' * self.left}{'r' * self.rest}"
+        form = f"{self.written_out or 'n'}{'t' * (self.tail > 0)}{'l' * self.left}{'r' * self.rest}"
         return {"form": form, "fours": self.fours, "rests": " ".join(map(str, self.rests)), "ahead": self.ahead}

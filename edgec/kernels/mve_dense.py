@@ -27,7 +27,7 @@ def dot(site: Site) -> Dot:
 def pack(site: Site) -> Packed:
     words = stream(site.const("weight"), folded_bias(site, (1,)), factors(site)[0])
     shape = {"depth": depth(site), "outputs": outputs(site)}
-    return Packed({**shape, **requantize_fields(site), "stream": words.reshape(-1)})
+    return Packed({**shape, **requantize_fields(site), **dot(site).fields(), "stream": words.reshape(-1)})
 
 
 def rows(site: Site, alone: bool, several: bool) -> int:

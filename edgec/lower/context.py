@@ -154,7 +154,8 @@ class Context:
         like: Tensor | None = None,
     ) -> Tensor:
         """Adds the step that makes the unit's output."""
-        dtype, quant = ("int8", unit.quant) if unit.quant is not None else ("float32", None)
+        real = any(tensor.dtype == "float32" for tensor in inputs)  # float in, float out: lowering quantizes behind it
+        dtype, quant = ("int8", unit.quant) if unit.quant is not None and not real else ("float32", None)
         if like is not None:
             dtype, quant = like.dtype, like.quant
         self.origin = getattr(unit, "origin", "") if quant == unit.quant else ""
