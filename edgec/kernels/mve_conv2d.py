@@ -125,7 +125,14 @@ def pack(site: Site) -> Packed:
         streams.append(stream(ordered, bias[here], mult[here]).reshape(-1))
     before, inner, after = columns(site)
     sizes = {"before": before, "inner": inner, "after": after, "column_bytes": column_bytes(site)}
-    numbers = {**fields, "groups": site.int("groups"), "zx": site.int("zx"), **sizes, **requantize_fields(site), **dot(site).fields()}
+    numbers = {
+        **fields,
+        "groups": site.int("groups"),
+        "zx": site.int("zx"),
+        **sizes,
+        **requantize_fields(site),
+        **dot(site).fields(),
+    }
     tables = {"offsets": scatter(site).astype(np.uint8)} if chunk(site) and not is_direct(site) else {}
     return Packed({**numbers, "group_words": int(streams[0].size), **tables, "stream": np.concatenate(streams)})
 

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 
 from edgec.report.text import Document, clean, facts, number, table
 
+LONGEST = 40  # characters of a name in the table of layers
 LAYERS = ("layer", "op", "SQNR dB", "own dB", "weights dB", "range", "clipped %", "by")
 
 
@@ -43,9 +44,7 @@ def quantized(document: Document) -> RenderableType:
     if document["worst"]:
         bad = [(w["node"], w["op"], _db(w["sqnr_db"]), w["advice"]) for w in document["worst"]]
         parts.append(
-            table(
-                ("worst layers", "op", "SQNR dB", "what to do"), bad, title="Where accuracy is lost", right="SQNR dB"
-            )
+            table(("worst layers", "op", "SQNR dB", "what to do"), bad, title="Where accuracy is lost", right="SQNR dB")
         )
     if document["sensitivity"]:
         gains = [
@@ -66,7 +65,7 @@ def quantized(document: Document) -> RenderableType:
 def _layers(document: Document) -> RenderableType:
     lines = [
         (
-            e["node"],
+            _short(e["node"]),
             e["op"],
             _db(e["sqnr_db"]),
             _db(e["range_sqnr_db"]),
@@ -78,6 +77,11 @@ def _layers(document: Document) -> RenderableType:
         for e in document["layers"]
     ]
     return table(LAYERS, lines, title="Layers", right="SQNR dB, own dB, weights dB, clipped %")
+
+
+def _short(name: str) -> str:
+    """The end of a long name; --json has it whole."""
+    return name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
 
 
 def _db(value: float | None) -> str:

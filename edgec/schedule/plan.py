@@ -16,6 +16,8 @@ from edgec.schedule.segment import Choice, choices, cut, thrifty, with_rings, wi
 from edgec.schedule.select import select
 from edgec.schedule.stream import NEVER
 
+CAP = 1.15  # balanced: RAM that speed may cost, as a multiple of the smallest schedule's
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,20 +93,14 @@ def plan(
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     if stream or pushed:
-        wish = _Wish(features, keep_input, pushed, large, limit, None)
-        if slack is not None and limit is None:
-            wish = replace(wish, most=slack * _fastest(program, wish))
-        best = _cut(program, wish)
-        for other in spellings(program):
-            if limit is not None and best.peak <= limit:
-                break
-            best = min(best, _cut(other, wish), key=lambda c: (c.late, c.peak))
+        priced = [_Priced.of(p, features, keep_input, pushed, large) for p in (program, *spellings(program))]
+        best = _fitting(priced, limit) if limit is not None or slack is None else _balanced(priced, slack)
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
-        best = _Cut(segmented([select(program, features, large=large)], alone), 0)
-    program = with_scratch(with_rings(best.program))
+        best = segmented([select(program, features, large=large)], alone)
+    program = with_scratch(with_rings(best))
     if stream:
-        turned = with_scratch(with_rings(alternated(best.program)))  # rings are as long as this direction needs them
+        turned = with_scratch(with_rings(alternated(best)))  # rings are as long as this direction needs them
         program = min(program, turned, key=lambda p: place(p, keep_input).program.arena)
     placed = place(program, keep_input, thorough=True)
     check(placed.program, keep_input)
@@ -112,45 +108,61 @@ def plan(
 
 
 @dataclass(frozen=True)
-class _Wish:
-    """What a schedule is to be like.  most: predicted instructions it may take (None: any number)."""
+class _Priced:
+    """One spelling with kernels for whole tensors, for few and for more rows a call, and every segment of it, priced."""
 
-    features: frozenset[str]
-    keep_input: bool
+    forms: list[Program]
+    found: list[Choice]
     pushed: bool
-    large: bool
-    limit: int | None
-    most: float | None
+
+    @classmethod
+    def of(cls, program: Program, features: frozenset[str], keep_input: bool, pushed: bool, large: bool) -> _Priced:
+        forms = [select(program, features, large=large)]
+        forms += [select(program, features, alone=False, several=n, large=large) for n in (False, "run", True)]
+        return cls(forms, choices(forms, keep_input, pushed), pushed)
+
+    def cut(self, limit: int | None) -> list[Choice]:
+        """The fastest segments whose peak is within `limit`, or the smallest peak there is."""
+        return cut(self.found, len(self.forms[0].steps), limit)
+
+    def thrifty(self, most: float) -> list[Choice]:
+        """The smallest peak that takes no more than `most` predicted instructions."""
+        return thrifty(self.found, len(self.forms[0].steps), most)
+
+    def program(self, made: list[Choice]) -> Program:
+        """The spelling cut into those segments."""
+        whole = segmented(self.forms, made)
+        if self.pushed:
+            whole = whole.with_(segments=(replace(whole.segments[0], push=True), *whole.segments[1:]))
+        return whole
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """A program cut into segments, the bytes its fullest segment should need, and whether it takes more instructions than wished."""
-
-    program: Program
-    peak: int
-    late: bool = False
+def _peak(made: list[Choice]) -> int:
+    return max((choice.bytes for choice in made), default=0)
 
 
-def _candidates(program: Program, wish: _Wish) -> tuple[list[Program], list[Choice]]:
-    """The program with kernels for whole tensors, for few and for more rows a call; and every segment of it, priced."""
-    forms = [select(program, wish.features, large=wish.large)]
-    forms += [select(program, wish.features, alone=False, several=n, large=wish.large) for n in (False, "run", True)]
-    return forms, choices(forms, wish.keep_input, wish.pushed)
+def _fitting(priced: list[_Priced], limit: int | None) -> Program:
+    """The first spelling that is within the limit, as fast as it goes; otherwise the smallest of all."""
+    best: tuple[int, _Priced, list[Choice]] | None = None
+    for spelling in priced:
+        made = spelling.cut(limit)
+        if best is None or _peak(made) < best[0]:
+            best = _peak(made), spelling, made
+        if limit is not None and best[0] <= limit:
+            break
+    assert best is not None
+    return best[1].program(best[2])
 
 
-def _fastest(program: Program, wish: _Wish) -> float:
-    """Predicted instructions of the fastest schedule."""
-    return work_of(cut(_candidates(program, wish)[1], len(program.steps), NEVER))
-
-
-def _cut(program: Program, wish: _Wish) -> _Cut:
-    """Kernels and segments of one program."""
-    forms, found = _candidates(program, wish)
-    count = len(program.steps)
-    made = cut(found, count, wish.limit) if wish.most is None else thrifty(found, count, wish.most)
-    cut_up = segmented(forms, made)
-    if wish.pushed:
-        cut_up = cut_up.with_(segments=(replace(cut_up.segments[0], push=True), *cut_up.segments[1:]))
-    late = wish.most is not None and work_of(made) > wish.most
-    return _Cut(cut_up, max((choice.bytes for choice in made), default=0), late)
+def _balanced(priced: list[_Priced], slack: float) -> Program:
+    """The smallest schedule that takes at most `slack` times the instructions of the fastest, where that is not much larger than the
+    smallest of all; elsewhere the fastest that is at most CAP times the smallest."""
+    most = slack * work_of(priced[0].cut(NEVER))
+    near = [(spelling, spelling.thrifty(most)) for spelling in priced]
+    cap = round(CAP * min(_peak(spelling.cut(None)) for spelling in priced))
+    good = [pair for pair in near if work_of(pair[1]) <= most and _peak(pair[1]) <= cap]
+    if not good:
+        capped = [(spelling, spelling.cut(cap)) for spelling in priced]
+        good = [min((pair for pair in capped if _peak(pair[1]) <= cap), key=lambda pair: work_of(pair[1]))]
+    spelling, made = min(good, key=lambda pair: _peak(pair[1]))
+    return spelling.program(made)

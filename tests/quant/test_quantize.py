@@ -64,7 +64,11 @@ def test_options(options: QuantOptions) -> None:
     model = conv_net()
     made = quantize(model, samples(model), options)
     assert made.report["output_error"] < 0.05
-    zeros = {v.name: v.const_value.numpy() for v in made.model.graph.initializers.values() if str(v.name).endswith("_zero_point") and v.const_value is not None}
+    zeros = {
+        v.name: v.const_value.numpy()
+        for v in made.model.graph.initializers.values()
+        if str(v.name).endswith("_zero_point") and v.const_value is not None
+    }
     if options.symmetric:
         assert all(not np.any(z) for name, z in zeros.items() if name != "y_zero_point")
     scales = [v.const_value for v in made.model.graph.initializers.values() if str(v.name).endswith("_weight_scale")]
@@ -75,7 +79,10 @@ def test_views_share_and_softmax_is_fixed() -> None:
     made = quantize(attention_net(), samples(attention_net()), QUICK)
     by_name = {entry["value"]: entry for entry in made.report["layers"]}
     for view, source in (("kt", "k"), ("c", "z")):
-        assert (by_name[view]["scale"], by_name[view]["zero_point"]) == (by_name[source]["scale"], by_name[source]["zero_point"])
+        assert (by_name[view]["scale"], by_name[view]["zero_point"]) == (
+            by_name[source]["scale"],
+            by_name[source]["zero_point"],
+        )
     assert by_name["m"]["scale"] == pytest.approx(by_name["s"]["scale"] * 0.25, rel=1e-6)
     assert (by_name["p"]["scale"], by_name["p"]["zero_point"]) == (1 / 256, -128)
 
@@ -100,7 +107,9 @@ def test_auto_keep_lowers_the_loss() -> None:
     model = parse("net (float[1, 16] x) => (float[1, 16] y) { a = MatMul (x, w1) b = Relu (a) y = MatMul (b, w2) }", w)
     plain = QuantOptions(effort=0, equalize=False, method="minmax")
     loss = quantize(model, samples(model), plain).report["loss"]
-    kept = quantize(model, samples(model), QuantOptions(effort=0, equalize=False, method="minmax", auto_keep=loss / 3)).report
+    kept = quantize(
+        model, samples(model), QuantOptions(effort=0, equalize=False, method="minmax", auto_keep=loss / 3)
+    ).report
     assert kept["kept_float"] and kept["loss"] < loss
 
 
@@ -111,7 +120,9 @@ def test_equalisation_pays_for_uneven_channels() -> None:
     w["w2"] /= wide
     text = "net (float[1, 3, 8, 8] x) => (float[1, 4, 6, 6] y) { a = Conv (x, w1) b = Relu (a) c = Conv <group = 8> (b, w2) d = Relu (c) y = Conv (d, w3) }"
     model = parse(text, w)
-    with_it, without = (quantize(model, samples(model), QuantOptions(effort=0, equalize=e)).report for e in (True, False))
+    with_it, without = (
+        quantize(model, samples(model), QuantOptions(effort=0, equalize=e)).report for e in (True, False)
+    )
     assert with_it["equalized"]
     assert with_it["output_error"] < without["output_error"] * 0.8
 

@@ -19,7 +19,9 @@ REAL = st.floats(-1e4, 1e4, allow_nan=False, width=32)
 def test_zero_is_exact_and_the_range_is_covered(a: float, b: float, symmetric: bool) -> None:
     params = params_for(min(a, b), max(a, b), symmetric)
     assert -128 <= params.zero_point <= 127
-    assert dequantize(quantize(np.float32(0.0), params.scale, params.zero_point), params.scale, params.zero_point) == 0.0
+    assert (
+        dequantize(quantize(np.float32(0.0), params.scale, params.zero_point), params.scale, params.zero_point) == 0.0
+    )
     for end in (min(a, b), max(a, b)):
         assert params.lo - params.scale <= end <= params.hi + params.scale
     assert params.zero_point == 0 or not symmetric
@@ -56,7 +58,9 @@ def test_expected_error_is_the_true_one(method: str, relu: bool) -> None:
 def test_mse_is_the_least_of_all() -> None:
     values = np.random.default_rng(2).standard_t(3, 100_000)
     histogram = seen(values)
-    errors = {name: true_error(values, p.scale, p.zero_point) for name, p in candidates(histogram, QuantOptions()).items()}
+    errors = {
+        name: true_error(values, p.scale, p.zero_point) for name, p in candidates(histogram, QuantOptions()).items()
+    }
     assert errors["mse"] <= min(errors.values()) * 1.02
     assert errors["minmax"] > 1.1 * errors["mse"]
 
@@ -71,4 +75,6 @@ def test_a_value_that_never_changes() -> None:
     for value in (0.0, 3.0, -2.0):
         for params in candidates(seen(np.full(100, value)), QuantOptions()).values():
             assert params.scale > 0
-            assert dequantize(quantize(np.float32(value), params.scale, params.zero_point), params.scale, params.zero_point) == pytest.approx(value, rel=1e-5)
+            assert dequantize(
+                quantize(np.float32(value), params.scale, params.zero_point), params.scale, params.zero_point
+            ) == pytest.approx(value, rel=1e-5)
