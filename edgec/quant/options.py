@@ -25,7 +25,8 @@ class QuantOptions:
     until the loss is at most that (percentage points of changed top-1 for a classifier, else percent of output error);
     low_rank: share of the MACs of a dense layer that its two factors may cost, low_rank_error: relative error of the layer's
     output beyond which it is left whole; effort: how many trial runs may be spent
-    on choosing ranges; trial_samples: samples each of those looks at; sensitivity: of how many units the report says what
+    on choosing ranges; trial_samples: samples each of those looks at
+    (None: as many as the size of the model allows); sensitivity: of how many units the report says what
     leaving them in float32 would bring.
     """
 
@@ -40,7 +41,7 @@ class QuantOptions:
     low_rank: float | None = None
     low_rank_error: float = 1.0
     effort: int = 64
-    trial_samples: int = 200
+    trial_samples: int | None = None
     sensitivity: int = 0
 
     def __post_init__(self) -> None:
@@ -54,7 +55,7 @@ class QuantOptions:
             )
         if self.auto_keep is not None and self.auto_keep < 0:
             raise UsageError(f"--auto-keep {self.auto_keep} is negative", "give the loss you accept, 0.5 for example")
-        if self.effort < 0 or self.trial_samples < 1:
+        if self.effort < 0 or (self.trial_samples is not None and self.trial_samples < 1):
             raise UsageError("effort must not be negative, trial_samples at least 1", "leave them out for the defaults")
 
 

@@ -21,7 +21,11 @@ from edgec.quant.qdq import write
 from edgec.quant.report import layers, sensitivity, suspects, worst
 from edgec.quant.runner import Samples, checked, count
 from edgec.quant.sensitivity import auto_keep, gains, loss_of
+from edgec.quant.units import linear_units, split_units
+from edgec.quant.weights import macs
 
+TRIAL_WORK = 4_000_000_000  # multiply-accumulates of one trial run
+NODE_WORK = 50_000  # what a node costs beside its multiplications, as many of them
 EQUALIZED_WORTH = 0.8  # moved factors make the weights of two layers depend on the samples: they must pay for that
 
 
@@ -45,7 +49,7 @@ def quantize(
     options, progress = options or QuantOptions(), progress or silent
     samples = checked(model, samples)
     check_float(model)
-    judge = Judge(model, samples, options.trial_samples)
+    judge = Judge(model, samples, options.trial_samples or affordable(model))
     model = model.clone()
     folded = fold_chains(model)
     factored = []
@@ -78,6 +82,12 @@ def quantize(
         "sensitivity": sensitivity(gains(plan, suspects(entries)[: options.sensitivity], judge, progress), error),
     }
     return QuantResult(written.model, report)
+
+
+def affordable(model: ir.Model) -> int:
+    """Samples of one trial: many for a small model, few for a large one.  Counted, not timed, so that results are the same anywhere."""
+    work = sum(macs(unit) for unit in linear_units(split_units(model))) + NODE_WORK * len(model.graph)
+    return int(min(max(TRIAL_WORK // max(work, 1), 64), 500))
 
 
 def check_float(model: ir.Model) -> None:

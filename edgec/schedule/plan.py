@@ -94,14 +94,11 @@ def plan(
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     if stream or pushed:
         priced = [_Priced.of(p, features, keep_input, pushed, large) for p in (program, *spellings(program))]
-        best = _fitting(priced, limit) if limit is not None or slack is None else _balanced(priced, slack)
+        balance = limit is None and slack is not None
+        program = _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
-        best = segmented([select(program, features, large=large)], alone)
-    program = with_scratch(with_rings(best))
-    if stream:
-        turned = with_scratch(with_rings(alternated(best)))  # rings are as long as this direction needs them
-        program = min(program, turned, key=lambda p: place(p, keep_input).program.arena)
+        program = with_scratch(with_rings(segmented([select(program, features, large=large)], alone)))
     placed = place(program, keep_input, thorough=True)
     check(placed.program, keep_input)
     return Plan(placed.program, placed.lower_bound)
@@ -154,15 +151,25 @@ def _fitting(priced: list[_Priced], limit: int | None) -> Program:
     return best[1].program(best[2])
 
 
-def _balanced(priced: list[_Priced], slack: float) -> Program:
+def _turned(program: Program, keep_input: bool) -> Program:
+    """The program with its rings, in the direction of segments that needs the smaller arena."""
+    ways = [with_scratch(with_rings(way)) for way in (program, alternated(program))]  # rings are as long as the direction needs
+    return min(ways, key=lambda way: place(way, keep_input).program.arena)
+
+
+def _balanced(priced: list[_Priced], slack: float, keep_input: bool) -> Program:
     """The smallest schedule that takes at most `slack` times the instructions of the fastest, where that is not much larger than the
-    smallest of all; elsewhere the fastest that is at most CAP times the smallest."""
+    smallest of all; elsewhere the fastest that is at most CAP times the smallest.  Arenas are compared as they are placed."""
     most = slack * work_of(priced[0].cut(NEVER))
-    near = [(spelling, spelling.thrifty(most)) for spelling in priced]
     cap = round(CAP * min(_peak(spelling.cut(None)) for spelling in priced))
-    good = [pair for pair in near if work_of(pair[1]) <= most and _peak(pair[1]) <= cap]
-    if not good:
-        capped = [(spelling, spelling.cut(cap)) for spelling in priced]
-        good = [min((pair for pair in capped if _peak(pair[1]) <= cap), key=lambda pair: work_of(pair[1]))]
-    spelling, made = min(good, key=lambda pair: _peak(pair[1]))
-    return spelling.program(made)
+    tried: list[tuple[int, float, Program]] = []
+    for spelling in priced:
+        cuts = [spelling.cut(None), spelling.thrifty(most), spelling.cut(cap)]
+        for number, made in enumerate(cuts):
+            if made not in cuts[:number] and (number == 0 or _peak(made) <= cap):
+                program = _turned(spelling.program(made), keep_input)
+                tried.append((place(program, keep_input).program.arena, work_of(made), program))
+    smallest = min(arena for arena, _, _ in tried)
+    near = [found for found in tried if found[0] <= CAP * smallest]
+    quick = [found for found in near if found[1] <= most]
+    return min(quick, key=lambda f: f[:2])[2] if quick else min(near, key=lambda f: (f[1], f[0]))[2]

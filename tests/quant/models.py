@@ -57,7 +57,9 @@ def conv_net(seed: int = 0, spread: float = 1.0) -> ir.Model:
 
 def attention_net(seed: int = 0) -> ir.Model:
     """Class token, LayerNormalization, attention of one head, GELU, residuals."""
-    w = randoms(seed, token=(1, 1, 16), gamma=(16,), beta=(16,), wq=(16, 16), wk=(16, 16), wv=(16, 16), bq=(16,), wf=(16, 32), bf=(32,), wg=(32, 16), wh=(16, 4))  # fmt: skip
+    square = dict.fromkeys(("wq", "wk", "wv"), (16, 16))
+    row = dict.fromkeys(("gamma", "beta", "bq"), (16,))
+    w = randoms(seed, token=(1, 1, 16), **row, **square, wf=(16, 32), bf=(32,), wg=(32, 16), wh=(16, 4))
     for name in ("wq", "wk", "wv", "wf", "wg", "wh"):
         w[name] *= 0.3
     text = """

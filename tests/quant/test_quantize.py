@@ -118,7 +118,13 @@ def test_equalisation_pays_for_uneven_channels() -> None:
     wide = np.geomspace(1.0, 200.0, 8).astype(np.float32)[:, None, None, None]
     w["w1"] *= wide
     w["w2"] /= wide
-    text = "net (float[1, 3, 8, 8] x) => (float[1, 4, 6, 6] y) { a = Conv (x, w1) b = Relu (a) c = Conv <group = 8> (b, w2) d = Relu (c) y = Conv (d, w3) }"
+    text = """net (float[1, 3, 8, 8] x) => (float[1, 4, 6, 6] y) {
+        a = Conv (x, w1)
+        b = Relu (a)
+        c = Conv <group = 8> (b, w2)
+        d = Relu (c)
+        y = Conv (d, w3)
+    }"""
     model = parse(text, w)
     with_it, without = (
         quantize(model, samples(model), QuantOptions(effort=0, equalize=e)).report for e in (True, False)
