@@ -21,6 +21,7 @@ CONTRACT = {
     "compile": "--target --out --name --calib --ram --flash --optimize --input --io --backend --batch --tune "
     "--keep-input --keep-constant-channels --dump-stages --json",
     "analyze": "--target --json",
+    "quantize": "--calib --out --json",
     "build": "--json",
     "verify": "--inputs --on --layers --json",
     "bench": "--port --emulate --layers --runs --inputs --json",

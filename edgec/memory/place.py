@@ -15,7 +15,8 @@ from edgec.memory.solve import exact
 from edgec.memory.trail import Trail, trails
 
 ALIGN = 4
-SHUFFLES = 200
+SHUFFLES = 200  # tried while schedules are compared; LAST for the one that is taken
+LAST = 2000
 Trails = dict[tuple[str, str], Trail]
 
 
@@ -71,7 +72,7 @@ def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None, step
     return offsets, size
 
 
-def orders(found: list[Block], pairs: Trails) -> Iterator[list[Block]]:
+def orders(found: list[Block], pairs: Trails, shuffles: int) -> Iterator[list[Block]]:
     """Orders worth trying: by size, by life, the fullest segment first (outputs before the inputs they overwrite), then shuffles of that."""
     yield sorted(found, key=lambda b: (-b.bytes, b.first, b.name))
     yield sorted(found, key=lambda b: (-b.bytes * (b.last - b.first + 1), b.first, b.name))
@@ -88,7 +89,7 @@ def orders(found: list[Block], pairs: Trails) -> Iterator[list[Block]]:
     peak = sorted(found, key=lambda b: (rank[b], b.name))
     yield peak
     dice = random.Random(1)
-    for _ in range(SHUFFLES):
+    for _ in range(shuffles):
         keys = {b: (rank[b][0] + dice.choice((0, 0, 1, 2, 5)), dice.random()) for b in peak}
         yield sorted(peak, key=lambda b: keys[b])
 
@@ -99,7 +100,7 @@ def solve(
     """The smallest arena that any of the orders gives; thorough: and the exact solver, where it is installed."""
     bound = lower_bound(found, pairs)
     best: tuple[dict[Block, int], int] | None = None
-    for order in orders(found, pairs):
+    for order in orders(found, pairs, LAST if thorough else SHUFFLES):
         offsets, size = greedy(order, pairs, best[1] if best else None, step)
         if best is None or (size < best[1] and len(offsets) == len(found)):
             best = offsets, size

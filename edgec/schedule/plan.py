@@ -162,14 +162,14 @@ def _balanced(priced: list[_Priced], slack: float, keep_input: bool) -> Program:
     smallest of all; elsewhere the fastest that is at most CAP times the smallest.  Arenas are compared as they are placed."""
     most = slack * work_of(priced[0].cut(NEVER))
     cap = round(CAP * min(_peak(spelling.cut(None)) for spelling in priced))
-    tried: list[tuple[int, float, Program]] = []
+    tried: list[tuple[int, int, float, Program]] = []  # as placed by the quick orders, as it should be, work
     for spelling in priced:
         cuts = [spelling.cut(None), spelling.thrifty(most), spelling.cut(cap)]
         for number, made in enumerate(cuts):
             if made not in cuts[:number] and (number == 0 or _peak(made) <= cap):
                 program = _turned(spelling.program(made), keep_input)
-                tried.append((place(program, keep_input).program.arena, work_of(made), program))
-    smallest = min(arena for arena, _, _ in tried)
+                tried.append((place(program, keep_input).program.arena, _peak(made), work_of(made), program))
+    smallest = min(found[0] for found in tried)
     near = [found for found in tried if found[0] <= CAP * smallest]
-    quick = [found for found in near if found[1] <= most]
-    return min(quick, key=lambda f: f[:2])[2] if quick else min(near, key=lambda f: (f[1], f[0]))[2]
+    quick = [found for found in near if found[2] <= most]
+    return min(quick, key=lambda f: f[:3])[3] if quick else min(near, key=lambda f: (f[2], f[0]))[3]

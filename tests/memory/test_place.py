@@ -32,7 +32,7 @@ def collisions(offsets: dict[Block, int]) -> list[tuple[Block, Block]]:
 @settings(max_examples=60)
 @given(lifetimes())
 def test_blocks_never_collide(found: list[Block]) -> None:
-    for order in itertools.islice(orders(found, {}), 12):
+    for order in itertools.islice(orders(found, {}, 12), 12):
         offsets, size = greedy(order, {})
         assert set(offsets) == set(found)
         assert collisions(offsets) == []
