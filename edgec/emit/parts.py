@@ -11,7 +11,7 @@ import numpy as np
 
 from edgec.emit.literals import C_TYPES, floating, initialiser, integer
 from edgec.ir.program import Array, Program, Site, Step, site
-from edgec.ir.reach import All, Table, Window
+from edgec.ir.reach import Table, Window
 from edgec.kernels.base import Kernel, Packed
 from edgec.kernels.registry import kernel
 from edgec.paths import templates_dir
@@ -139,14 +139,4 @@ def table_constants(parts: Parts, prefix: str) -> dict[tuple[int, int], str]:
     return found
 
 
-def whole_call(part: StepParts) -> bool:
-    """Whether one call makes all output rows (group 0)."""
-    return part.step.group == 0
-
-
-def reads_everything(part: StepParts, index: int) -> bool:
-    """Whether a call reads the whole of input `index`."""
-    return isinstance(part.step.reach[index], All)
-
-
-__all__ = ["Parts", "StepParts", "collect", "environment", "initialiser", "pad_value", "table_constants", "whole_call"]
+__all__ = ["Parts", "StepParts", "collect", "environment", "initialiser", "pad_value", "table_constants"]

@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgec.arithmetic import quantize
 from edgec.ir.program import Array, Attr, Quant, default_rows
+from edgec.ops._average import clamp_bounds
 from edgec.ops.base import Lowering, Tensor, Unit
 
 
 def bounds(unit: Unit, quant: Quant) -> tuple[int, int]:
     """The unit's clamp as int8 limits of its output: rounded like the values themselves, so that clamping commutes."""
-    lo = -128 if math.isinf(unit.lo) else int(quantize(np.array(unit.lo), quant.scale, quant.zero_point))
-    hi = 127 if math.isinf(unit.hi) else int(quantize(np.array(unit.hi), quant.scale, quant.zero_point))
-    return lo, hi
+    return clamp_bounds(quant, unit.lo, unit.hi)
 
 
 def real_values(tensor: Tensor) -> Array:

@@ -95,7 +95,7 @@ def plan(
     if stream or pushed:
         priced = [_Priced.of(p, features, keep_input, pushed, large) for p in (program, *spellings(program))]
         balance = limit is None and slack is not None
-        program = _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)
+        program = _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)[1]
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
         program = with_scratch(with_rings(segmented([select(program, features, large=large)], alone)))
@@ -151,10 +151,10 @@ def _fitting(priced: list[_Priced], limit: int | None) -> Program:
     return best[1].program(best[2])
 
 
-def _turned(program: Program, keep_input: bool) -> Program:
-    """The program with its rings, in the direction of segments that needs the smaller arena."""
+def _turned(program: Program, keep_input: bool) -> tuple[int, Program]:
+    """The program with its rings, in the direction of segments that needs the smaller arena; and that arena."""
     ways = [with_scratch(with_rings(way)) for way in (program, alternated(program))]  # rings are as long as the direction needs
-    return min(ways, key=lambda way: place(way, keep_input).program.arena)
+    return min(((place(way, keep_input).program.arena, way) for way in ways), key=lambda found: found[0])
 
 
 def _balanced(priced: list[_Priced], slack: float, keep_input: bool) -> Program:
@@ -167,8 +167,8 @@ def _balanced(priced: list[_Priced], slack: float, keep_input: bool) -> Program:
         cuts = [spelling.cut(None), spelling.thrifty(most), spelling.cut(cap)]
         for number, made in enumerate(cuts):
             if made not in cuts[:number] and (number == 0 or _peak(made) <= cap):
-                program = _turned(spelling.program(made), keep_input)
-                tried.append((place(program, keep_input).program.arena, _peak(made), work_of(made), program))
+                arena, program = _turned(spelling.program(made), keep_input)
+                tried.append((arena, _peak(made), work_of(made), program))
     smallest = min(found[0] for found in tried)
     near = [found for found in tried if found[0] <= CAP * smallest]
     quick = [found for found in near if found[2] <= most]

@@ -16,13 +16,9 @@ import numpy as np
 from edgec.ir.program import Array, Program, Step, site
 from edgec.ir.reach import Run
 from edgec.kernels.registry import kernel
+from edgec.memory.place import aligned
 
 NEVER = np.iinfo(np.int64).max // 4
-
-
-def aligned(size: int) -> int:
-    """Bytes rounded up to the placement's alignment."""
-    return (size + 3) // 4 * 4
 
 
 def run_lengths(program: Program) -> dict[str, int]:
