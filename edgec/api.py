@@ -147,10 +147,14 @@ def bench(
 
         measured: dict[str, Any] = bench_on_board(folder, port, runs, samples)
         return measured
-    from edgec.emulate.run import measure
     from edgec.target import load_target
 
-    counted: dict[str, Any] = measure(folder, load_target(manifest["target"]["name"]), samples)
+    target = load_target(manifest["target"]["name"])
+    if target.kind == "platform":
+        from edgec.emulate.user import measure_program as measure
+    else:
+        from edgec.emulate.run import measure
+    counted: dict[str, Any] = measure(folder, target, samples)
     return counted
 
 

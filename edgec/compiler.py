@@ -15,6 +15,7 @@ from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
 from edgec.errors import BudgetError, UnsupportedError
 from edgec.ir.program import Program, site
+from edgec.kernels.registry import kernel
 from edgec.lower.channels import Removed
 from edgec.ops.registry import by_name
 from edgec.options import CompileOptions
@@ -140,6 +141,7 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
         large=options.optimize == "speed",
         slack=SLACK if options.optimize == "balanced" else None,
     )
+    made = replace(made, program=made.program.with_(arena=made.program.arena + read_ahead(made.program)))
     if options.ram is not None and made.program.arena + RESERVE > options.ram:
         raise BudgetError(
             f"the model needs {made.program.arena} bytes of arena and about {RESERVE} of stack, --ram allows {options.ram}; "
@@ -154,6 +156,11 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
             "use int8 instead of float32 (--calib), a narrower model, or raise --flash",
         )
     return made
+
+
+def read_ahead(program: Program) -> int:
+    """Bytes behind the arena that kernels may load and ignore."""
+    return max((kernel(step.kernel).behind for step in program.steps), default=0)
 
 
 def ram_of(target: Target) -> int:

@@ -5,6 +5,8 @@ there is one, a QEMU machine.  `load_target` joins the two, so that the rest of 
 
     cortex-m4    -> flags and timing of cortex-m4, memory and machine of the board that stands for it
     mps2-an386   -> the same, asked for by its board
+    linux-arm64  -> a *platform*: an operating system or a browser on processors of one family, no memory map; its
+                    *variants* are the instruction sets the library is compiled for
     host         -> this machine: no memory map, no emulator
 """
 
@@ -21,9 +23,12 @@ from typing import Any
 from edgec.errors import EdgecError, UsageError
 from edgec.paths import targets_dir
 
-__all__ = ["Memory", "Serial", "Target", "Timing", "list_targets", "load_target"]
+__all__ = ["Memory", "Serial", "Target", "Timing", "Variant", "list_targets", "load_target"]
 
-FEATURES = frozenset({"armv6m", "thumb2", "div", "dsp", "fpu", "fpu64", "mve", "mvefp", "hardware_multiply"})
+FEATURES = frozenset(
+    {"armv6m", "thumb2", "div", "dsp", "fpu", "fpu64", "mve", "mvefp", "hardware_multiply", "simd", "neon", "simd128"}
+)
+FAMILIES = frozenset({"arm64", "wasm"})
 HOLDS = frozenset({"code", "weights", "data", "arena"})
 
 
@@ -62,8 +67,18 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One instruction set a platform's library is compiled for; `emulated`: QEMU's processor that has just that."""
+
+    name: str
+    flags: tuple[str, ...]
+    emulated: str = ""
+
+
+@dataclass(frozen=True)
 class Target:
-    """One thing to compile for.  `kind`: cpu, board or host; `board`: its own or its emulated board, None for the host.
+    """One thing to compile for.  `kind`: cpu, board, platform or host; `board`: its own or its emulated board, None
+    for platforms and the host; `cpu` of a platform: its family.
 
     `isa`: instruction-set features (see FEATURES); `flags`: compiler flags; `port`: folder under firmware/port, None
     where there is no firmware port; `qemu`: machine name, None where there is no emulator; `defines`: for the port.
@@ -85,6 +100,9 @@ class Target:
     serial: Serial = field(default_factory=Serial)
     defines: tuple[tuple[str, str], ...] = ()
     timing: Timing | None = None
+    triple: str = ""  # of a platform, as zig and clang call it
+    variants: tuple[Variant, ...] = ()  # of a platform, plainest first
+    measured: str = ""  # the variant that `bench --emulate` counts
 
     @property
     def ram_bytes(self) -> int:
@@ -105,7 +123,7 @@ class Target:
 
 
 def list_targets() -> list[str]:
-    """Names of every target: CPUs, boards, the host."""
+    """Names of every target: CPUs, boards, platforms, the host."""
     return sorted(_files())
 
 
@@ -124,6 +142,8 @@ def load_target(name: str) -> Target:
             name=name, kind="host", description=_text(path, data, "description"), cpu="host", board=None,
             isa=frozenset(), flags=_strings(path, data, "flags"),
         )  # fmt: skip
+    if kind == "platform":
+        return _platform(name, path, data)
     board_name = _text(path, data, "emulated_board") if kind == "cpu" else name
     board_path = path if kind == "board" else _files()[_known(path, board_name, "board")][1]
     board = data if kind == "board" else _read(board_path)
@@ -136,9 +156,6 @@ def _join(
     name: str, kind: str, board_name: str, cpu_name: str,
     cpu_path: Path, cpu: Mapping[str, Any], board_path: Path, board: Mapping[str, Any],
 ) -> Target:  # fmt: skip
-    features = frozenset(_strings(cpu_path, cpu, "features"))
-    if features - FEATURES:
-        raise _broken(cpu_path, f"unknown features {sorted(features - FEATURES)}, known: {sorted(FEATURES)}")
     serial = board.get("serial", {})
     return Target(
         name=name,
@@ -146,7 +163,7 @@ def _join(
         description=_text(cpu_path if kind == "cpu" else board_path, cpu if kind == "cpu" else board, "description"),
         cpu=cpu_name,
         board=board_name,
-        isa=features,
+        isa=_features(cpu_path, cpu),
         flags=_strings(cpu_path, cpu, "flags"),
         zig_cpu=_text(cpu_path, cpu, "zig_cpu"),
         endian=str(cpu.get("endian", "little")),
@@ -158,6 +175,31 @@ def _join(
         defines=tuple((str(key), str(value)) for key, value in board.get("defines", {}).items()),
         timing=_timing(cpu_path, cpu["timing"]) if "timing" in cpu else None,
     )
+
+
+def _platform(name: str, path: Path, data: Mapping[str, Any]) -> Target:
+    variants = tuple(
+        Variant(_text(path, entry, "name"), _strings(path, entry, "flags"), str(entry.get("emulated", "")))
+        for entry in data.get("variant", [])
+    )
+    family = _text(path, data, "family")
+    if family not in FAMILIES:
+        raise _broken(path, f"unknown family {family!r}, known: {sorted(FAMILIES)}")
+    measured = str(data.get("measured", variants[-1].name if variants else ""))
+    if not variants or measured not in {variant.name for variant in variants}:
+        raise _broken(path, "it needs variants, and 'measured' must name one of them")
+    return Target(
+        name=name, kind="platform", description=_text(path, data, "description"), cpu=family, board=None,
+        isa=_features(path, data), flags=_strings(path, data, "flags"), triple=_text(path, data, "triple"),
+        variants=variants, measured=measured,
+    )  # fmt: skip
+
+
+def _features(path: Path, data: Mapping[str, Any]) -> frozenset[str]:
+    features = frozenset(_strings(path, data, "features"))
+    if features - FEATURES:
+        raise _broken(path, f"unknown features {sorted(features - FEATURES)}, known: {sorted(FEATURES)}")
+    return features
 
 
 def _memory(path: Path, entry: Mapping[str, Any]) -> Memory:
@@ -195,7 +237,8 @@ def _timing(path: Path, data: Mapping[str, Any]) -> Timing:
 @cache
 def _files() -> dict[str, tuple[str, Path]]:
     root = targets_dir()
-    found = {path.stem: (kind, path) for kind in ("cpu", "board") for path in sorted((root / kind).glob("*.toml"))}
+    kinds = ("cpu", "board", "platform")
+    found = {path.stem: (kind, path) for kind in kinds for path in sorted((root / kind).glob("*.toml"))}
     found["host"] = ("host", root / "host" / "native.toml")
     return found
 

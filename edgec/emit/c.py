@@ -85,7 +85,7 @@ def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
     """The vocabulary headers pasted into the generated code: scalar always, then what the target's features and the kernels add."""
     folder, env = templates_dir() / "isa", environment()
     names = ["scalar"] + [
-        n for n in ("dsp", "mve", "neon", "wasm_simd128") if n in features and (folder / f"{n}.h").exists()
+        n for n in ("dsp", "mve", "neon", "simd128") if n in features and (folder / f"{n}.h").exists()
     ]
     texts = []
     for name, *numbers in (header.split() for header in dict.fromkeys((*names, *extra))):

@@ -27,10 +27,10 @@ class Block:
     fallthroughs: dict[int, int]
 
 
-def write_map(elf: Path, package: Package, out: Path, harness: tuple[int, int]) -> Path:
+def write_map(elf: Path, package: Package, out: Path, *harness: tuple[int, int]) -> Path:
     """Writes the plugin's map: steps are layers 0..n-1, the model's other entry points and drivers layer n (overhead).
 
-    `harness`: address range that is not counted.  Kernels are in no line: they count for the step that called them.
+    `harness`: address ranges that are not counted.  Kernels are in no line: they count for the step that called them.
     Raises BuildError when the ELF lacks the markers or a step's symbol.
     """
     symbols = {symbol.name: symbol for symbol in elf_symbols(elf) if symbol.code}
@@ -42,7 +42,7 @@ def write_map(elf: Path, package: Package, out: Path, harness: tuple[int, int]) 
         )
     layers = len(package.steps)
     lines = [f"{symbols['edgec_mark_start'].address:x} {symbols['edgec_mark_stop'].address:x} {layers}"]
-    lines.append(f"{harness[0]:x} {harness[1]:x} {_HARNESS}")
+    lines += [f"{low:x} {high:x} {_HARNESS}" for low, high in harness]
     for index, step in enumerate(package.steps):
         # A step may have been cloned (kws_step_000.constprop.0): found by its prefix.
         lines += [_line(symbol, index) for name, symbol in symbols.items() if _is(name, step.symbol)]

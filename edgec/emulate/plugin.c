@@ -4,7 +4,7 @@
  * Debian ships QEMU's plugin interface but not its header, so the few functions used are declared here.
  * Source: QEMU, "TCG Plugins" documentation, interface version 1.
  *
- * Arguments: map=FILE out=FILE.  The map: "start stop layers" in hexadecimal, then lines "low high class": an address in
+ * Arguments: map=FILE out=FILE, width=4 where all instructions have that size (else they are Thumb).  The map: "start stop layers" in hexadecimal, then lines "low high class": an address in
  * [low, high) belongs to layer `class`; class == layers is the model's own overhead; class -1 is the harness, not
  * counted.  Addresses in no line (shared kernels, memcpy) count for whoever ran before.  Counting begins after the block
  * at `start` and ends at the one at `stop`, once; then `out` is written:
@@ -56,6 +56,7 @@ static int layers;
 static range *ranges;
 static size_t range_count;
 static const char *out_path;
+static size_t width; /* 0: Thumb */
 static block *blocks;
 
 static enum { WAITING, ARMED, DONE } state;
@@ -152,7 +153,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     b->instructions = count;
     b->class = classify(b->address);
     for (size_t i = 0; i < count; i++) {
-        size_t size = thumb_size(qemu_plugin_tb_get_insn(tb, i));
+        size_t size = width != 0 ? width : thumb_size(qemu_plugin_tb_get_insn(tb, i));
         b->sizes[i] = (char)('0' + size);
         b->end += size;
     }
@@ -191,6 +192,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
             map = argv[i] + 4;
         } else if (strncmp(argv[i], "out=", 4) == 0) {
             out_path = argv[i] + 4;
+        } else if (strcmp(argv[i], "width=4") == 0) {
+            width = 4;
         }
     }
     if (map == NULL || out_path == NULL || !read_map(map)) {

@@ -20,7 +20,7 @@ from edgec.toolchain.firmware import FirmwareImage, build_firmware
 from edgec.toolchain.package import Package, load_package
 from edgec.toolchain.sizes import elf_sections
 
-__all__ = ["build_for_emulation", "dump_layers", "measure", "run_inputs"]
+__all__ = ["Samples", "all_bytes", "build_for_emulation", "dump_layers", "measure", "run_inputs", "steps_of_trace"]
 
 #: Commands on their way at once: the emulated line has flow control.
 WINDOW = 64
@@ -106,15 +106,20 @@ def run_inputs(folder: Path | str, target: Target, inputs: Samples | bytes, time
     `inputs`: arrays by input name, samples along the first axis, in the model's own types; or the raw bytes.
     """
     package = load_package(folder)
-    raw = _all_bytes(package, inputs)
+    raw = all_bytes(package, inputs)
     return _batch(package, target, raw, False, timeout)[0]
 
 
 def dump_layers(folder: Path | str, target: Target, inputs: Samples | bytes, timeout: float = 1800.0) -> list[bytes]:
     """The output bytes of every step for one sample (the first), in the order of the steps."""
     package = load_package(folder)
-    raw = _all_bytes(package, inputs)[: package.input_bytes]
+    raw = all_bytes(package, inputs)[: package.input_bytes]
     trace = _batch(package, target, raw, True, timeout)[1]
+    return steps_of_trace(package, trace)
+
+
+def steps_of_trace(package: Package, trace: bytes) -> list[bytes]:
+    """The output bytes of every step from the trace of one inference (see firmware/harness/batch.c)."""
     steps = [bytearray(step.rows * step.row_bytes) for step in package.steps]
     at = 0
     while at < len(trace):
@@ -126,7 +131,8 @@ def dump_layers(folder: Path | str, target: Target, inputs: Samples | bytes, tim
     return [bytes(step) for step in steps]
 
 
-def _all_bytes(package: Package, inputs: Samples | bytes) -> bytes:
+def all_bytes(package: Package, inputs: Samples | bytes) -> bytes:
+    """The input bytes of every sample, one after another.  InputError for bytes that are no whole samples."""
     if isinstance(inputs, bytes):
         if not inputs or len(inputs) % package.input_bytes:
             raise InputError(

@@ -64,7 +64,8 @@ class Kernel:
     large: it spends flash for speed and is taken only where that is asked for;
     headers: files of templates/isa that its C needs beside those of the target, pasted once: "name" or "name variable=number ...";
     cost: what one inference of the step takes when a call makes step.group rows;
-    priority: kernels of a higher one are preferred, whatever their module's name (wider instruction sets).
+    priority: kernels of a higher one are preferred, whatever their module's name (wider instruction sets);
+    behind: bytes behind an input that must be readable, whatever they hold (whole vectors are loaded).
     """
 
     name: str
@@ -85,6 +86,7 @@ class Kernel:
     headers: Callable[[Site], tuple[str, ...]] = lambda site: ()
     cost: Callable[[Site], Cost] = field(default=lambda site: Cost())
     priority: int = 0
+    behind: int = 0
 
     def access_of(self, index: int) -> str:
         return self.access[min(index, len(self.access) - 1)]

@@ -30,6 +30,8 @@ class Package:
 TOOLS = (
     Tool(("arm-none-eabi-gcc",), "firmware for Cortex-M", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     Tool(("qemu-system-arm",), "bench --emulate, verify --on emulator", "qemu-system-arm"),
+    Tool(("aarch64-linux-gnu-gcc",), "64-bit Arm (or zig)", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
+    Tool(("qemu-aarch64",), "bench --emulate and verify --on qemu-user for 64-bit Arm", "qemu-user"),
     Tool(("gcc", "cc"), "host builds, the instruction counter", "gcc libc6-dev"),
     Tool(("clang",), "host builds with clang, sanitizers", "clang"),
 )

@@ -110,6 +110,7 @@ class _Build:
             sources = [source for source in sources if source.name in ("infer.c", "text.c")]
         sources += [root / "harness" / ("batch.c" if self.batch else "main.c"), root / "port/cortex_m/startup.c"]
         sources += [root / "port" / str(self.target.port) / "port.c"]
+        sources += [root / "port/cortex_m/semihost.c"] if self.batch else []
         common = [(source, self.out / _HARNESS_FOLDER / f"{source.stem}.o") for source in sources]
         jobs = [*([] if name == "empty" else common), (glue, self.out / _HARNESS_FOLDER / f"{name}_glue.o")]
         includes = [root / "harness", *(package.path for package in self.packages)]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edgec.errors import LinkError
+from edgec.errors import LinkError, UsageError
 from edgec.ir.program import Array
 from edgec.toolchain.package import Package, load_package
 from edgec.verify.load import load
@@ -77,6 +77,40 @@ class Emulator:
         )
 
 
+class UserMode:
+    """A platform's program on an emulated processor that has just one of its instruction sets."""
+
+    def __init__(self, folder: Path, variant: str = "") -> None:
+        from edgec.target import load_target
+
+        self.folder = folder
+        self.package = load_package(folder)
+        self.target = load_target(self.package.target)
+        names = [v.name for v in self.target.variants]
+        if (variant or self.target.measured) not in names:
+            raise UsageError(
+                f"{self.package.target} has no variant {variant!r}"
+                if names
+                else f"{self.package.target} is no platform",
+                f"variants: {', '.join(names)}" if names else "compile for linux-arm64, or verify --on emulator",
+            )
+        self.variant = self.target.variants[names.index(variant or self.target.measured)]
+
+    def run(self, samples: Samples) -> list[dict[str, Array]]:
+        from edgec.emulate.user import run_program
+
+        raw = run_program(self.folder, self.target, self.variant, dict(samples))
+        size = self.package.output_bytes
+        return [outputs(self.package, raw[i * size : (i + 1) * size]) for i in range(count(samples))]
+
+    def trace(self, samples: Samples, index: int) -> list[bytes]:
+        from edgec.emulate.run import steps_of_trace
+        from edgec.emulate.user import trace_program
+
+        one = {name: array[index : index + 1] for name, array in samples.items()}
+        return steps_of_trace(self.package, trace_program(self.folder, self.target, self.variant, one))
+
+
 class Remote:
     """A device that speaks the serial protocol at a URL; layers need a trace build of its firmware."""
 
@@ -136,12 +170,14 @@ def outputs(package: Package, raw: bytes) -> dict[str, Array]:
 
 
 def device(folder: Path, on: str) -> Device:
-    """`host`, `emulator`, or a URL."""
+    """`host`, `emulator`, `qemu-user` (or `qemu-user/VARIANT`), or a URL."""
     if on == "host":
         return Host(folder)
+    if on.partition("/")[0] == "qemu-user":
+        return UserMode(folder, on.partition("/")[2])
     if on == "emulator":
         return Emulator(folder)
     return Remote(folder, on)
 
 
-__all__ = ["Device", "Emulator", "Host", "Remote", "Samples", "count", "device", "outputs"]
+__all__ = ["Device", "Emulator", "Host", "Remote", "Samples", "UserMode", "count", "device", "outputs"]

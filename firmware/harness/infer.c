@@ -114,7 +114,7 @@ static void fill_from_wire(const edgec_model *model)
 static __attribute__((noinline)) void run_counted(void (*run)(void))
 {
     uint32_t *limit = port_stack_limit();
-#if defined(__arm__)
+#if defined(__arm__) || defined(__aarch64__)
     uint32_t *here;
     __asm__ volatile("mov %0, sp" : "=r"(here));
 #else

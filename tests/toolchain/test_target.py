@@ -20,6 +20,11 @@ def test_every_target_loads(name: str) -> None:
     if target.kind == "host":
         assert target.board is None
         return
+    if target.kind == "platform":
+        assert target.board is None
+        assert target.triple
+        assert target.measured in [variant.name for variant in target.variants]
+        return
     assert f"-mcpu={target.cpu}" in target.flags
     assert "-O2" in target.flags
     assert target.clock_hz

@@ -1,0 +1,103 @@
+"""What the SIMD matrix kernels of phones, browsers and hosts share: the packed stream of edgec_tile_t and its numbers.
+
+One packing for every instruction set whose dot product takes four bytes: sixteen channels side by side, four bytes of each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.kernels._mve import factors
+from edgec.kernels._packing import pad_to
+from edgec.kernels.base import Scalar
+
+SIMD = frozenset({"simd"})
+PRIORITY = 10
+BEHIND = 15
+"""Bytes behind the last pixel that a tile may load."""
+CHANNELS = 16
+"""Channels of a whole block."""
+
+
+def is_int8(site: Site) -> bool:
+    """int8 in and out, int8 weights without -128: then two products fit int16 (see EDGEC_DOT)."""
+    weight = site.const("weight")
+    return (
+        site.output.dtype == site.input.dtype == "int8"
+        and weight.dtype == np.int8
+        and int(weight.min(initial=0)) > -128
+    )
+
+
+def stream(weight: Array, bias: Array, mult: Array) -> Array:
+    """int32 words of all blocks.  weight: [O, runs, K] int8; bias, mult: int32 [O].
+
+    A block of 16 channels (the last: as many fours as it needs): bias, mult, then for each run and every four k the channels' four bytes.
+    """
+    words = []
+    for first in range(0, weight.shape[0], CHANNELS):
+        here = slice(first, first + CHANNELS)
+        part = pad_to(pad_to(weight[here], 2, 4), 0, 4)
+        split = part.reshape(part.shape[0], -1, 4).transpose(1, 0, 2)  # fours of k, channel, k
+        words += [pad_to(end[here], 0, 4).astype(np.int32) for end in (bias, mult)]
+        words.append(np.ascontiguousarray(split).view(np.int32).reshape(-1))
+    return np.concatenate(words)
+
+
+def block_words(runs: int, run: int) -> int:
+    """int32 words of a whole block."""
+    return CHANNELS * (2 + runs * -(-run // 4))
+
+
+def fields(site: Site, runs: int, run: int) -> dict[str, Scalar | Array]:
+    """Fields of the parameter struct: shape of a run, requantization."""
+    fours = -(-run // 4)
+    shape: dict[str, Scalar | Array] = {
+        "sixteens": fours // 4,
+        "fours": fours % 4,
+        "block_words": block_words(runs, run),
+    }
+    return {**shape, **requantize(site)}
+
+
+def requantize(site: Site) -> dict[str, Scalar | Array]:
+    """Fields left, shift (negative: to the right), zero, lo, hi."""
+    numbers: dict[str, Scalar | Array] = {"left": site.int("left"), "shift": -factors(site)[1], "zero": site.int("zy")}
+    return {**numbers, "lo": site.int("lo"), "hi": site.int("hi")}
+
+
+def columns(site: Site) -> dict[str, int]:
+    """Fields before, inner, after: bytes of padding, of the input row, and of padding behind it, that the windows of a row cover."""
+    (size, out, stride, pad, dilation), kernel = (
+        (site.ints(n)[1] for n in ("size", "out", "stride", "pad", "dilation")),
+        site.ints("kernel")[1],
+    )
+    span = (out - 1) * stride + (kernel - 1) * dilation + 1
+    before = min(pad, span)
+    inner = min(size, span - before)
+    channels = site.int("channels")
+    return {"before": before * channels, "inner": inner * channels, "after": (span - before - inner) * channels}
+
+
+def is_staged(site: Site) -> bool:
+    """Whether rows need padding columns."""
+    found = columns(site)
+    return bool(found["before"] or found["after"])
+
+
+def scratch(site: Site) -> int:
+    """Bytes for the padded rows of a window and a row of zero points, and what may be loaded behind them."""
+    pitch = sum(columns(site).values())
+    return (site.ints("kernel")[0] * is_staged(site) + 1) * pitch + BEHIND
+
+
+def variant(outputs: int) -> dict[str, Scalar | str | bool]:
+    """Template variables: whether there are whole blocks, and the vectors of the last one."""
+    return {"whole": outputs >= CHANNELS, "last": -(-(outputs % CHANNELS) // 4)}
+
+
+def headers(outputs: int) -> tuple[str, ...]:
+    """The isa files that a kernel with so many output channels needs."""
+    sizes = ([4] if outputs >= CHANNELS else []) + [v for v in (-(-(outputs % CHANNELS) // 4),) if v]
+    return ("simd_matrix", *(f"simd_tile pixels={p} vectors={v}" for v in dict.fromkeys(sizes) for p in (4, 1)))

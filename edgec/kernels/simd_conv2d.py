@@ -1,0 +1,85 @@
+"""SIMD kernel of conv2d: windows as runs of bytes, times a packed matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgec.ir.program import Array, Site
+from edgec.kernels import _simd
+from edgec.kernels._mve import factors
+from edgec.kernels._packing import folded_bias
+from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+from edgec.kernels.conv2d import AXES, by_group, geometry
+
+
+def each(site: Site) -> int:
+    """Output channels of a group."""
+    return int(site.const("weight").shape[0]) // site.int("groups")
+
+
+def is_split(site: Site) -> bool:
+    """Whether every tap is a run of its own: taps of an input row do not lie side by side."""
+    wide = site.ints("kernel")[1] > 1
+    return wide and (site.ints("dilation")[1] > 1 or site.int("groups") > 1)
+
+
+def runs(site: Site) -> tuple[int, int]:
+    """(runs of a window, bytes of a run)."""
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    return (kernel_h * kernel_w, part) if is_split(site) else (kernel_h, kernel_w * part)
+
+
+def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
+    _, kernel_h, kernel_w, _ = (int(n) for n in site.const("weight").shape)
+    shape: dict[str, Scalar | str | bool] = {
+        "kernel_h": kernel_h,
+        "kernel_w": kernel_w if is_split(site) else 1,
+        "split": is_split(site),
+    }
+    return {**shape, "staged": _simd.is_staged(site), **_simd.variant(each(site))}
+
+
+def pack(site: Site) -> Packed:
+    """A weight stream for each group."""
+    count, run = runs(site)
+    bias, mult = folded_bias(site, AXES), factors(site)[0]
+    streams = []
+    for index, weight in enumerate(by_group(site, each(site))):
+        here = slice(index * each(site), (index + 1) * each(site))
+        streams.append(_simd.stream(weight.reshape(each(site), count, run), bias[here], mult[here]))
+    numbers = {**geometry(site), "groups": site.int("groups"), "zx": site.int("zx"), **_simd.columns(site)}
+    words: dict[str, Scalar | Array] = {"group_words": int(streams[0].size), "stream": np.concatenate(streams)}
+    return Packed({**numbers, **_simd.fields(site, count, run), **words})
+
+
+def cost(site: Site) -> Cost:
+    """Instructions of the dot product form: as for dense, and the rows that are copied."""
+    count, run = runs(site)
+    fours, blocks = count * -(-run // 4), site.int("groups") * each(site) / 16
+    pixels = site.output.elements / int(site.const("weight").shape[0])
+    work = pixels / 4 * (blocks * (fours * 21.0 + 110.0 + 12.0 * count) + 20.0)
+    work += site.output.rows * (60.0 + site.ints("kernel")[0] * (20.0 + sum(_simd.columns(site).values()) / 10.0))
+    return Cost(
+        work, work, 64 * fours * -(-each(site) // 16) * site.int("groups") + 8 * int(site.const("weight").shape[0])
+    )
+
+
+KERNELS = [
+    Kernel(
+        "conv2d_s8_simd",
+        "conv2d",
+        "simd_conv2d_s8",
+        pack,
+        needs=_simd.SIMD,
+        when=_simd.is_int8,
+        access=("taps_null",),
+        scratch=_simd.scratch,
+        variant=variant,
+        headers=lambda site: _simd.headers(each(site)),
+        cost=cost,
+        priority=_simd.PRIORITY,
+        behind=_simd.BEHIND,
+    )
+]

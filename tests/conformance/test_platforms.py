@@ -1,0 +1,35 @@
+"""Phones and single-board computers: the bytes of the interpreter on every instruction set a platform's library holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgec import api
+from edgec.target import load_target
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc")),
+    reason="needs qemu-user and the compiler",
+)
+
+
+@pytest.mark.parametrize("name", ["kws_int8_qdq", "ic_int8_qdq"])
+def test_every_variant(name: str, shared: Path, tmp_path: Path) -> None:
+    api.compile(shared / "models" / f"{name}.onnx", tmp_path, target="linux-arm64")
+    crc = set()
+    for variant in load_target("linux-arm64").variants:
+        found = api.verify(tmp_path, on=f"qemu-user/{variant.name}", layers=variant.name == "neon")
+        assert found["ok"], found["first_difference"]
+        crc.add(found["compared_bytes"])
+    assert len(crc) == 1
+
+
+def test_counts_are_exact_and_small(shared: Path, tmp_path: Path) -> None:
+    api.compile(shared / "models/kws_int8_qdq.onnx", tmp_path, target="linux-arm64")
+    first, second = (api.bench(tmp_path, emulate=True) for _ in range(2))
+    assert first["instructions"] == second["instructions"] < 800_000
+    assert first["processor"] == "cortex-a76"
+    assert first["ram"]["stack"] > 0
