@@ -61,8 +61,7 @@ def quantize(real: Array, scale: float, zero_point: int, dtype: str = "int8") ->
     """float32 -> int8 or uint8 as ONNX QuantizeLinear: round half even of real / scale in float32, then the zero point, then saturation."""
     info = np.iinfo(dtype)
     q = np.rint(np.asarray(real, np.float32) / np.float32(scale)) + np.float32(zero_point)
-    made: Array = np.clip(q, info.min, info.max).astype(dtype)
-    return made
+    return np.asarray(np.clip(q, info.min, info.max), dtype)
 
 
 def dequantize(q: Array, scale: float, zero_point: int) -> Array:

@@ -18,6 +18,11 @@ def pack_int8(site: Site) -> Packed:
     return Packed({**{name: site.int(name) for name in names}, "table": site.const("table")})
 
 
+def pack_log_int8(site: Site) -> Packed:
+    packed = pack_int8(site)
+    return Packed({**packed.fields, "m": site.int("m"), "logs": site.const("logs")})
+
+
 def pack_float(site: Site) -> Packed:
     limits = {key: site.float(key) for key in ("lo", "hi") if key in site.step.attrs}
     return Packed({"depth": site.int("depth"), **limits})
@@ -31,7 +36,11 @@ LEAST_EXPONENT = 17  # 1/s_y = factor * 2^-exponent below 2^14: a result and any
 
 
 def is_int8(site: Site) -> bool:
-    return site.output.dtype == site.input.dtype == "int8"
+    return site.output.dtype == site.input.dtype == "int8" and not site.int("log")
+
+
+def is_log_int8(site: Site) -> bool:
+    return site.output.dtype == site.input.dtype == "int8" and bool(site.int("log"))
 
 
 KERNELS = [
@@ -46,7 +55,9 @@ KERNELS = [
         inplace=(0,),
         variant=lambda site: {"zero": site.int("zy") != -128},
         cost=lambda site: Cost(
-            12.5 * site.output.elements + 180.0 * site.output.elements / site.int("depth"), 20.0 * site.output.elements, 1024
+            12.5 * site.output.elements + 180.0 * site.output.elements / site.int("depth"),
+            20.0 * site.output.elements,
+            1024,
         ),
     ),
     Kernel(
@@ -58,6 +69,16 @@ KERNELS = [
         units=groups,
         inplace=(0,),
         cost=lambda site: Cost(25.0 * site.output.elements + 200.0, 32.0 * site.output.elements + 300.0, 1024),
+    ),
+    Kernel(
+        "log_softmax_s8",
+        "softmax",
+        "log_softmax_s8",
+        pack_log_int8,
+        when=is_log_int8,
+        units=groups,
+        inplace=(0,),
+        cost=lambda site: Cost(18.0 * site.output.elements + 200.0, 24.0 * site.output.elements + 300.0, 2052),
     ),
     Kernel(
         "softmax_f32",

@@ -103,7 +103,7 @@ class Lowerer:
         name = str(value.name)
         ctx = self.ctx
         ctx.node = ""
-        tensor = ctx.stored(self.values[name])
+        tensor = ctx.physical(ctx.stored(self.values[name]), tuple(range(len(shape_of(value)))))
         wanted = DTYPES.get(value.dtype, "float32")  # type: ignore[arg-type]
         if tensor.quant is not None and wanted == "float32" and not self.quantized_io:
             tensor = ctx.as_float(tensor)
@@ -112,7 +112,6 @@ class Lowerer:
             ctx.origin = name
             made = ctx.elementwise(tensor, "requantize", "uint8", quant, {"sx": 1.0, "zx": -128, "sy": 1.0, "zy": 0})
             tensor = replace(made, shifted=False)
-        tensor = ctx.physical(tensor, tuple(range(len(tensor.shape))))
         base = ctx.base(tensor.buffer)
         taken = any(base == ctx.base(b) for b in self.taken)
         if taken or base in {ctx.base(f"in{i}") for i in range(len(self.graph.inputs))}:

@@ -7,11 +7,12 @@ int8 formulas (q: stored integers, z: zero points, R: requantize of arithmetic.p
     mul_table R(qa-za, M[j])                        M = sa*b[j]/s_y; a division by constants: M = sa/(b[j]*s_y)
     div       R(qa-za, M[qb])                       M[q] = sa/(sb*(q-zb)*s_y); x/0 saturates, 0/0 gives z
     min, max  of the two operands' requantized values, each a table of 256
-    prelu     R(qa-za, qa >= za ? sa/s_y : sa*b[j]/s_y)
+    prelu     qa >= za ? R(qa-za, sa/s_y) : R((qa-za)*(qb-zb), sa*sb/s_y)
+    prelu_table  R(qa-za, qa >= za ? sa/s_y : sa*b[j]/s_y)
 Factors above 512 are cut to 512: any product of at least 1 saturates at either.  Scalar constants become one unary
 table.  The table of div resolves 2^-21, so before its one rounding a result is within 2^-13 of the exact quotient.
-Anything else (Pow of two activations, float constants that stretch the other operand) is computed in float32 and
-quantized.
+Anything else (Pow of two activations: a power has no bounded factor to put into a table, and no exported network was seen
+to need it; float constants that stretch the other operand) is computed in float32 and quantized.
 
 attrs: kind, mode, and the formula's numbers; mode says where operand b comes from:
     same     another buffer of the same shape             const    consts `b` or `table`, repeated with their length

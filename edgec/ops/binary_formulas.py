@@ -66,13 +66,20 @@ def add_const(unit: Unit, x: Tensor, const: Tensor, spread: Spread, const_last: 
     if stored is not None:
         return "add", _add(unit, _quant(x), stored[1], sign_x, sign_b), {"b": spread(stored[0])}
     y, out = _output(unit)
-    values = sign_b * spread(real_values(const))
+    values = saturated(sign_b * spread(real_values(const)), _quant(x), y, sign_x)
     largest = float(np.abs(values).max(initial=0.0))
     ma, _, k = _addition(
         sign_x * _quant(x).scale, largest / 127, y.scale
     )  # as if the constants were int8: the sums stay in int32
     table = np.rint(values / y.scale * 2.0**k).astype(np.int64) - ma * _quant(x).zero_point + (1 << (k - 1))
     return "add_table", {**out, "ma": ma, "k": k, "za": 0}, {"table": table.astype(np.int32)}
+
+
+def saturated(values: Array, x: Quant, y: Quant, sign: int) -> Array:
+    """Summands, those cut to which nothing can be added that would bring the sum back into y's range (masks of -1e9)."""
+    ends = [sign * x.scale * (q - x.zero_point) for q in (-128, 127)]
+    lo, hi = (y.scale * (q - y.zero_point) for q in (-129, 128))
+    return np.asarray(np.clip(values, lo - max(ends), hi - min(ends)))
 
 
 def mul(unit: Unit, a: Tensor, b: Tensor) -> Formula:
@@ -131,6 +138,13 @@ def prelu_const(unit: Unit, x: Tensor, const: Tensor, spread: Spread, const_last
     return "prelu_table", {**out, **shifts, "m": int(m[-1]), "za": _quant(x).zero_point}, {"table": m[:-1]}
 
 
+def prelu(unit: Unit, a: Tensor, b: Tensor) -> Formula:
+    y, out = _output(unit)
+    m, shifts = _factors(_quant(a).scale / y.scale * np.array([1.0, _quant(b).scale]))
+    zeros: dict[str, Attr] = {"za": _quant(a).zero_point, "zb": _quant(b).zero_point}
+    return "prelu", {**out, **shifts, **zeros, "m": int(m[0]), "mb": int(m[1])}, {}
+
+
 def none(unit: Unit, *rest: Any) -> Formula:
     raise NoFormula
 
@@ -142,7 +156,7 @@ FORMULAS: dict[str, Callable[[Unit, Tensor, Tensor], Formula]] = {
     "max": choose,
     "min": choose,
     "pow": none,
-    "prelu": none,
+    "prelu": prelu,
 }
 CONST_FORMULAS: dict[str, Callable[[Unit, Tensor, Tensor, Spread, bool], Formula]] = {
     "add": add_const,
@@ -198,5 +212,8 @@ def compute(site: Site, a: Array, b: Array) -> Array:
         if kind == "add":
             total = attrs["ma"] * a + attrs["mb"] * b + (1 << (attrs["k"] - 1))
             return np.asarray(np.clip(zy + (total >> attrs["k"]), lo, hi), np.int8)
-        a, m = a * b, np.array(attrs["m"])
+        if kind == "prelu":
+            a, m = np.where(a >= 0, a, a * b), np.where(a >= 0, attrs["m"], attrs["mb"])
+        else:
+            a, m = a * b, np.array(attrs["m"])
     return requantize(a, m, attrs["shift"], attrs["left"], zy, lo, hi)

@@ -1,7 +1,8 @@
 """Which values share a scale, and the plan that gives every value its params.
 
 A scale group is a set of values whose integers are the same but for a constant factor: a view and what it shows, an
-input of Concat that nobody else reads and the result (one rounding instead of two), x and x times a number.
+input of Concat that nobody else reads and the result (one rounding instead of two), x and x times a number, all states of a
+recurrent layer and the last one.
 Softmax and Sigmoid have the fixed params 1/256, -128: their results fill 0..1.
 """
 
@@ -65,6 +66,8 @@ def scale_groups(units: list[Unit]) -> Groups:
         for out in unit.outputs:
             if unit.kind in ("view", "scaled"):
                 groups.join(out, unit.activations[0], unit.factor)
+            elif unit.kind == "recurrent" and out in unit.core.outputs[1:2] and unit.outputs[0] is unit.core.outputs[0]:
+                groups.join(out, unit.outputs[0])  # the last of the states in Y: compiled code takes it from there
             else:
                 groups.add(out)
     readers = _readers(units)

@@ -23,7 +23,7 @@ import onnx_ir as ir
 
 from edgec.graph.edit import constant
 from edgec.graph.view import Array, const_array, input_at, shape
-from edgec.quant.units import Unit, bias_of, channel_axis, split_units, weight_axis
+from edgec.quant.units import Unit, bias_of, channel_axis, split_units, weight_axis, weight_groups
 from edgec.quant.weights import weight_of
 
 BALANCE = 0.5
@@ -61,6 +61,8 @@ def find_pairs(model: ir.Model, keep_float: tuple[str, ...] = ()) -> list[Pair]:
 
 def _scalable(unit: Unit) -> bool:
     if unit.kind == "linear":
+        if weight_groups(unit.core) > 1:
+            return False
         behind = [node for node in unit.nodes[1:] if node is not unit.bias_add]
         return all(node.op_type == "Relu" for node in behind)
     scale = const_array(input_at(unit.core, 1)) if unit.core.op_type == "LayerNormalization" else None
@@ -73,6 +75,8 @@ def _takes(unit: Unit, value: ir.Value, axis: int) -> bool:
     if unit.core.op_type == "Conv":
         groups = unit.core.attributes.get_int("group", 1)
         return axis == 1 and groups in (1, shape(value)[1])
+    if unit.core.op_type == "ConvTranspose":
+        return axis == 1 and weight_groups(unit.core) == 1
     return axis == len(shape(value)) - 1
 
 

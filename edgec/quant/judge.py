@@ -16,6 +16,7 @@ from edgec.quant.qdq import Written, write
 from edgec.quant.runner import Runner, Samples, count, subset
 
 LEAST = 1e-30
+POSITIONS = frozenset({"ArgMax", "ArgMin"})  # their error is that of what they look at
 
 
 def judged_values(model: ir.Model) -> list[str]:
@@ -25,9 +26,10 @@ def judged_values(model: ir.Model) -> list[str]:
         producer = out.producer()
         while producer is not None and producer.op_type in ("Reshape", "Identity", "Transpose"):
             producer = producer.inputs[0].producer() if producer.inputs[0] is not None else None
-        final = producer is not None and producer.op_type in FIXED and producer.inputs[0] is not None
-        value = producer.inputs[0] if final and producer is not None else out
-        if value is not None and value.dtype == ir.DataType.FLOAT and not value.is_graph_input():
+        value = producer.inputs[0] if producer is not None and producer.op_type in FIXED | POSITIONS else out
+        if value is None or value.is_graph_input():
+            value = out
+        if value.dtype == ir.DataType.FLOAT and str(value.name) not in found:
             found.append(str(value.name))
     return found
 

@@ -101,7 +101,7 @@ def factorize(
 
 
 def _factorable(unit: Unit) -> bool:
-    if unit.kind != "linear":
+    if unit.kind != "linear" or unit.core.op_type == "ConvTranspose":
         return False
     w = weight_of(unit)
     if unit.core.op_type == "Conv":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from edgec.quant.ranges import Histogram
 from edgec.quant.runner import Runner, Samples, count
 
 BINS = 2048
+NEGLIGIBLE = 12.0  # exp(-12) is 1/640 of the smallest step of a softmax: masked scores need no range of their own
 
 
 @dataclass
@@ -38,11 +39,12 @@ def observe(
     """
     total = count(samples)
     runner = Runner(model, names)
+    masked = softmax_axes(model)
     lo = dict.fromkeys(names, np.inf)
     hi = dict.fromkeys(names, -np.inf)
     peaks: dict[str, Array] = {}
     for i, values in enumerate(runner.run(samples, names, range(total))):
-        for name, value in zip(names, values, strict=True):
+        for name, value in seen_values(names, values, masked):
             if value.size:
                 lo[name], hi[name] = min(lo[name], float(value.min())), max(hi[name], float(value.max()))
             if axes and name in axes:
@@ -58,7 +60,27 @@ def observe(
         )
     seen = {name: Histogram(lo[name], hi[name], np.zeros(BINS, np.int64)) for name in names}
     for i, values in enumerate(runner.run(samples, names, range(total))):
-        for name, value in zip(names, values, strict=True):
+        for name, value in seen_values(names, values, masked):
             seen[name].add(value)
         progress("histograms", i + 1, total)
     return Seen(seen, peaks)
+
+
+def softmax_axes(model: ir.Model) -> dict[str, int]:
+    """Values that nothing but Softmax reads -> its axis: of them only what lies near the largest number matters."""
+    found: dict[str, int] = {}
+    for node in model.graph:
+        value = node.inputs[0] if node.op_type == "Softmax" and not node.domain else None
+        if value is not None and not value.is_graph_output() and all(u.op_type == "Softmax" for u in value.consumers()):
+            found[str(value.name)] = node.attributes.get_int("axis", -1)
+    return found
+
+
+def seen_values(
+    names: Sequence[str], values: Sequence[Array], masked: Mapping[str, int]
+) -> Iterator[tuple[str, Array]]:
+    """Names and values; scores that a softmax makes 0 of are moved up to where it just does."""
+    for name, value in zip(names, values, strict=True):
+        if name in masked:
+            value = np.maximum(value, value.max(axis=masked[name], keepdims=True) - np.float32(NEGLIGIBLE))
+        yield name, value

@@ -21,7 +21,7 @@ from edgec.quant.qdq import write
 from edgec.quant.report import layers, sensitivity, suspects, worst
 from edgec.quant.runner import Samples, checked, count
 from edgec.quant.sensitivity import auto_keep, gains, loss_of
-from edgec.quant.units import linear_units, split_units
+from edgec.quant.units import split_units
 from edgec.quant.weights import macs
 
 TRIAL_WORK = 4_000_000_000  # multiply-accumulates of one trial run
@@ -86,7 +86,7 @@ def quantize(
 
 def affordable(model: ir.Model) -> int:
     """Samples of one trial: many for a small model, few for a large one.  Counted, not timed, so that results are the same anywhere."""
-    work = sum(macs(unit) for unit in linear_units(split_units(model))) + NODE_WORK * len(model.graph)
+    work = sum(macs(unit) for unit in split_units(model)) + NODE_WORK * len(model.graph)
     return int(min(max(TRIAL_WORK // max(work, 1), 64), 500))
 
 

@@ -21,13 +21,15 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
+from edgec.arithmetic import quantize
 from edgec.graph.edit import constant, insert, set_inputs
 from edgec.graph.normalize import tidy
 from edgec.graph.view import Array, const_array, shape
 from edgec.quant.assign import Plan, constants_of
 from edgec.quant.ranges import Params, params_for
+from edgec.quant.recurrent import WEIGHTS
 from edgec.quant.units import Unit
-from edgec.quant.weights import bias_values, quantize_bias, quantize_weight
+from edgec.quant.weights import bias_values, quantize_bias, quantize_weight, recurrent_weights
 
 BINARY = frozenset({"Add", "Sub", "Mul", "Div", "Min", "Max", "PRelu"})
 NAMES = "edgec.names"  # graph.edit's cache, which a clone must not share
@@ -150,12 +152,15 @@ class _Writer:
         if unit.kind == "linear":
             self.linear(unit, core)
             return
+        if unit.kind == "recurrent":
+            self.recurrent(unit, core)
+            return
         for index, value in constants_of(unit):
             array = const_array(value)
             assert array is not None
             if unit.kind == "concat":
                 self.at_params(unit, core, index, array)
-            elif core.op_type in ("MatMul", "Gemm") and index < 2:
+            elif core.op_type in ("MatMul", "Gemm", "Einsum") and index < 2:
                 self.plain(core, index, array, symmetric=True)
             elif core.op_type in BINARY and prod(shape(unit.activations[0])) < prod(shape(core.outputs[0])):
                 self.plain(core, index, array, symmetric=False)
@@ -174,7 +179,7 @@ class _Writer:
         else:
             scale = constant(self.graph, np.array(params.scale, np.float32), f"{name}_scale")
             zero = constant(self.graph, np.array(params.zero_point, np.int8), f"{name}_zero_point")
-            q = np.clip(np.rint(array / np.float32(params.scale)) + params.zero_point, -128, 127).astype(np.int8)
+            q = quantize(array, params.scale, params.zero_point)
             value = constant(self.graph, q, f"{name}_q")
         made = insert(
             core, "DequantizeLinear", [value, scale, zero], like=core.inputs[index], name=f"{name}_dequantize"
@@ -184,7 +189,7 @@ class _Writer:
     def plain(self, core: ir.Node, index: int, array: Array, symmetric: bool) -> None:
         """A constant operand with one scale of its own."""
         params = params_for(float(array.min()), float(array.max()), symmetric)
-        q = np.clip(np.rint(array / np.float32(params.scale)) + params.zero_point, -128, 127).astype(np.int8)
+        q = quantize(array, params.scale, params.zero_point)
         name = f"{core.name}_const{index}"
         zero = np.array(params.zero_point, np.int8)
         parts = [constant(self.graph, a, f"{name}_{k}") for k, a in
@@ -217,6 +222,14 @@ class _Writer:
             else:
                 set_inputs(target, [core.outputs[0], value])
         set_inputs(core, inputs)
+
+    def recurrent(self, unit: Unit, core: ir.Node) -> None:
+        """W and R."""
+        for index, weight in recurrent_weights(unit, self.plan.options.per_channel).items():
+            made = self.stored(
+                core, f"{unit.name}_{WEIGHTS[index]}", weight.stored, weight.scale, weight.axis, weight.real, None
+            )
+            core.replace_input_with(index, made)
 
     def stored(
         self, before: ir.Node, name: str, q: Array, scale: Array, axis: int, real: Array, like: ir.Value | None

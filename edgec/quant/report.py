@@ -9,13 +9,13 @@ import numpy as np
 
 from edgec.quant.assign import Plan
 from edgec.quant.judge import Judge
-from edgec.quant.observe import Seen
+from edgec.quant.observe import Seen, softmax_axes
 from edgec.quant.qdq import Written
-from edgec.quant.ranges import Histogram, Params
+from edgec.quant.ranges import Histogram
 from edgec.quant.runner import Runner
 from edgec.quant.sensitivity import Gain
 from edgec.quant.units import Unit
-from edgec.quant.weights import bias_values, macs, quantize_weight, weight_of
+from edgec.quant.weights import bias_values, float_weights, macs, quantize_weight, recurrent_weights
 
 SAMPLES = 64
 WORST = 8
@@ -30,7 +30,7 @@ def decibels(signal: float, noise: float) -> float | None:
 
 def layers(plan: Plan, written: Written, seen: Seen, judge: Judge) -> list[dict[str, Any]]:
     """One entry for each quantized unit, in graph order; noise is measured on the finished model against the float one."""
-    units = [unit for unit in plan.units if unit.kind != "float"]
+    units = [unit for unit in plan.units if unit.kind not in ("float", "reader")]
     if not units:
         return []
     names = [str(unit.outputs[0].name) for unit in units]
@@ -41,8 +41,11 @@ def layers(plan: Plan, written: Written, seen: Seen, judge: Judge) -> list[dict[
     real = Runner(plan.model, names).run(judge.samples, names, indices)
     rounded = Runner(written.model, there).run(judge.samples, there, indices)
     params = [plan.of(name) for name in names]
+    only_softmax = softmax_axes(plan.model)
     for values, others in zip(real, rounded, strict=True):
         for i, (a, b, p) in enumerate(zip(values, others, params, strict=True)):
+            if names[i] in only_softmax:
+                a = np.maximum(a, p.lo)  # what is masked
             signal[i] += float(np.square(a, dtype=np.float64).sum())
             noise[i] += float(np.square(a.astype(np.float64) - b).sum())
             clipped[i] += int(((a < p.lo - p.scale / 2) | (a > p.hi + p.scale / 2)).sum())
@@ -70,7 +73,7 @@ def layers(plan: Plan, written: Written, seen: Seen, judge: Judge) -> list[dict[
             "method": plan.method.get(group, "given"),
             "crest": None if histogram is None else _crest(histogram),
         }
-        found.append({**entry, **_weights(plan, unit, params[i])})
+        found.append({**entry, **_weights(plan, unit)})
     return found
 
 
@@ -79,14 +82,22 @@ def _crest(histogram: Histogram) -> float:
     return round(max(abs(histogram.lo), abs(histogram.hi)) / float(max(histogram.power**0.5, 1e-30)), 2)
 
 
-def _weights(plan: Plan, unit: Unit, params: Params) -> dict[str, Any]:
-    if unit.kind != "linear":
+def _weights(plan: Plan, unit: Unit) -> dict[str, Any]:
+    """Multiply-accumulates, and the noise of the worst matrix of weights."""
+    if unit.kind == "linear":
+        bias = plan.bias.get(unit.name, bias_values(unit))
+        scale = plan.of(unit.activations[0]).scale
+        stored = [quantize_weight(unit, bias, scale, plan.options.per_channel)]
+    elif unit.kind == "recurrent":
+        stored = list(recurrent_weights(unit, plan.options.per_channel).values())
+    else:
         return {"macs": 0, "weight_sqnr_db": None}
-    bias = plan.bias.get(unit.name, bias_values(unit))
-    real = weight_of(unit).astype(np.float64)
-    stored = quantize_weight(unit, bias, plan.of(unit.activations[0]).scale, plan.options.per_channel).real
-    noise = float(np.square(real - stored).sum())
-    return {"macs": macs(unit), "weight_sqnr_db": decibels(float(np.square(real).sum()), noise)}
+    reals = [real.astype(np.float64) for real in float_weights(unit)]
+    found = [
+        decibels(float(np.square(real).sum()), float(np.square(real - weight.real).sum()))
+        for real, weight in zip(reals, stored, strict=True)
+    ]
+    return {"macs": macs(unit), "weight_sqnr_db": min((db for db in found if db is not None), default=None)}
 
 
 def suspects(entries: list[dict[str, Any]]) -> list[str]:

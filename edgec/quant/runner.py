@@ -57,7 +57,7 @@ class Runner:
         """The values `names` for each sample of `indices`."""
         for index in indices:
             feed = {name: at(samples[name], index, value.shape) for name, value in self.inputs.items()}
-            made: list[Array] = self.session.run(list(names), {**feed, **(overrides or {})})
+            made: list[Array] = self.session.run(list(names), {**feed, **(overrides or {})}) if names else []
             yield made
 
 

@@ -11,7 +11,7 @@ from edgec.quant.assign import Plan, make_plan
 from edgec.quant.judge import Judge, squared
 from edgec.quant.options import Progress, silent
 from edgec.quant.units import Unit
-from edgec.quant.weights import macs, weight_of
+from edgec.quant.weights import float_weights, macs
 
 CANDIDATES = 24
 
@@ -66,7 +66,7 @@ def gains(plan: Plan, suspects: list[str], judge: Judge, progress: Progress = si
 
 
 def _price(unit: Unit) -> tuple[int, int]:
-    return (3 * weight_of(unit).size, macs(unit)) if unit.kind == "linear" else (0, 0)
+    return 3 * sum(real.size for real in float_weights(unit)), macs(unit)
 
 
 def auto_keep(plan: Plan, suspects: list[str], judge: Judge, progress: Progress = silent) -> tuple[Plan, list[str]]:

@@ -1,11 +1,13 @@
 """The units that calibration observes: what lowering makes one integer step of.
 
 unit                       nodes                                              value that is quantized
-linear                     Conv/Gemm/MatMul with constant weights,            the last one's output
-                           constant Add, Relu/Clip behind
+linear                     Conv/ConvTranspose/Gemm/MatMul with constant       the last one's output
+                           weights, constant Add, Relu/Clip behind
+recurrent                  GRU, LSTM, RNN with constant weights               those outputs that are used, Y_h like Y
 compute                    Add, Mul, Softmax, LayerNormalization, Gelu, ...   its output (after Relu/Clip behind arithmetic)
 view                       Reshape, Transpose, Split, MaxPool, Pad, ...       its outputs, at the input's scale
-concat                     Concat                                             its output, and inputs nobody else reads
+concat                     Concat, Where, ScatterND                           its output, and inputs nobody else reads
+reader                     ArgMax, Greater, ...                               none, it reads integers
 scaled                     Mul/Div by a positive number                       its output, at a multiple of the input's scale
 float                      anything else, or what the caller keeps            none
 """
@@ -20,17 +22,21 @@ import onnx_ir as ir
 
 from edgec.errors import UsageError
 from edgec.graph.view import const_array, input_at, is_const, scalar, shape, sole_user
+from edgec.quant.recurrent import RECURRENT, has_integer_form
 
-LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
+CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+LINEAR = CONVOLUTIONS | {"Gemm", "MatMul"}
 CLAMPED = LINEAR | {"Add", "Sub", "Mul", "Div"}
 VIEWS = frozenset(
     "Reshape Transpose Flatten Squeeze Unsqueeze Identity Dropout Split Slice Gather Expand Tile Pad DepthToSpace "
-    "SpaceToDepth MaxPool GlobalMaxPool Resize ReduceMax ReduceMin".split()
+    "SpaceToDepth MaxPool GlobalMaxPool Resize ReduceMax ReduceMin TopK".split()
 )
+JOINS = frozenset({"Concat", "Where", "ScatterND"})
+READERS = frozenset({"ArgMax", "ArgMin", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
 COMPUTES = frozenset(
     "Add Sub Mul Div Min Max PRelu Pow Sum Relu Clip LeakyRelu HardSigmoid HardSwish Sigmoid SiLU Swish Mish Softplus Softsign Elu Selu "
-    "Celu Tanh Erf Gelu Exp Log Sqrt Reciprocal Abs Neg AveragePool GlobalAveragePool ReduceMean ReduceSum Softmax "
-    "LayerNormalization RMSNormalization GroupNormalization InstanceNormalization".split()
+    "Celu Tanh Erf Gelu Exp Log Sqrt Reciprocal Abs Neg AveragePool GlobalAveragePool ReduceMean ReduceSum Softmax LogSoftmax "
+    "LayerNormalization RMSNormalization GroupNormalization InstanceNormalization CumSum".split()
 )
 
 
@@ -53,12 +59,19 @@ class Unit:
     @property
     def outputs(self) -> list[ir.Value]:
         """Float values that get a quantization."""
-        return [self.out] if len(self.core.outputs) == 1 else [v for v in self.core.outputs if is_float(v)]
+        if self.kind == "reader":
+            return []
+        return [self.out] if len(self.core.outputs) == 1 else used_outputs(self.core)
 
 
 def is_float(value: ir.Value | None) -> bool:
     """Whether a value is float32."""
     return value is not None and value.dtype == ir.DataType.FLOAT
+
+
+def used_outputs(core: ir.Node) -> list[ir.Value]:
+    """Float results that something reads."""
+    return [v for v in core.outputs if is_float(v) and (v.uses() or v.is_graph_output())]
 
 
 def split_units(model: ir.Model, keep_float: tuple[str, ...] = ()) -> list[Unit]:
@@ -83,7 +96,8 @@ def split_units(model: ir.Model, keep_float: tuple[str, ...] = ()) -> list[Unit]
 
 def _grow(core: ir.Node) -> Unit:
     activations = [v for v in core.inputs if is_float(v) and v is not None and not is_const(v)]
-    unit = Unit(core, _kind(core, activations), [core], core.outputs[0], activations=list(dict.fromkeys(activations)))
+    out = next(iter(used_outputs(core)), core.outputs[0])
+    unit = Unit(core, _kind(core, activations), [core], out, activations=list(dict.fromkeys(activations)))
     if unit.kind == "scaled":
         unit.factor = _factor(core) or 1.0
     if core.domain or core.op_type not in CLAMPED or unit.kind in ("float", "scaled"):
@@ -103,21 +117,29 @@ def _absorb(unit: Unit, node: ir.Node) -> None:
 
 def _kind(core: ir.Node, activations: list[ir.Value]) -> str:
     op = core.op_type
-    if core.domain not in ("", "ai.onnx", "edgec") or not activations or not any(map(is_float, core.outputs)):
+    if core.domain not in ("", "ai.onnx", "edgec") or not activations:
+        return "float"
+    if op in READERS:
+        return "reader"
+    if not any(map(is_float, core.outputs)):
         return "float"
     if op == "Clip" and not is_clamp(core):
         return "float"
     if op in LINEAR:
         weights = const_array(input_at(core, 1))
-        if weights is not None and (op == "Conv" or weights.ndim == 2) and core.inputs[0] is activations[0]:
+        if weights is not None and (op in CONVOLUTIONS or weights.ndim == 2) and core.inputs[0] is activations[0]:
             return "linear"
-        return "compute" if op != "Conv" else "float"
+        return "compute" if op not in CONVOLUTIONS else "float"
+    if op in RECURRENT:
+        return "recurrent" if has_integer_form(core) else "float"
     if op == "Gather" and core.inputs[0] is not activations[0]:
         return "float"
     if op in VIEWS:
         return "view"
-    if op == "Concat":
+    if op in JOINS:
         return "concat"
+    if op == "Einsum":
+        return "view" if len(core.inputs) == 1 else "compute"
     if op in ("Mul", "Div") and _factor(core) is not None and sole_clamp(core) is None:
         return "scaled"
     return "compute" if op in COMPUTES else "float"
@@ -173,7 +195,7 @@ def bias_of(add: ir.Node, other: ir.Value) -> ir.Value:
 
 def channel_axis(core: ir.Node) -> int:
     """The axis of a linear core's output that holds its channels."""
-    return 1 if core.op_type == "Conv" else len(shape(core.outputs[0])) - 1
+    return 1 if core.op_type in CONVOLUTIONS else len(shape(core.outputs[0])) - 1
 
 
 def weight_axis(core: ir.Node) -> int:
@@ -181,6 +203,11 @@ def weight_axis(core: ir.Node) -> int:
     return 0 if core.op_type == "Conv" or bool(core.attributes.get_int("transB", 0)) else 1
 
 
+def weight_groups(core: ir.Node) -> int:
+    """How many times the channels along `weight_axis` are repeated in the output: the groups of a transposed convolution."""
+    return core.attributes.get_int("group", 1) if core.op_type == "ConvTranspose" else 1
+
+
 def linear_units(units: list[Unit]) -> Iterator[Unit]:
-    """Those with weights."""
+    """Those with one matrix of weights."""
     return (unit for unit in units if unit.kind == "linear")

@@ -13,8 +13,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edgec.graph.view import Array, const_array, input_at, shape
+from edgec.quant import recurrent
 from edgec.quant.ranges import SMALLEST
-from edgec.quant.units import Unit, bias_of, weight_axis
+from edgec.quant.units import Unit, bias_of, weight_axis, weight_groups
 
 BIAS_BITS = 24  # a bias takes no more of the accumulator: its channel's weights get a coarser scale instead
 
@@ -45,8 +46,7 @@ def weight_of(unit: Unit) -> Array:
 
 def bias_values(unit: Unit) -> Array:
     """Core bias and absorbed Add together, float64 [channels]."""
-    channels = weight_of(unit).shape[weight_axis(unit.core)]
-    total = np.zeros(channels)
+    total = np.zeros(weight_of(unit).shape[weight_axis(unit.core)] * weight_groups(unit.core))
     own = const_array(input_at(unit.core, 2))
     if own is not None:
         total = total + own.reshape(-1)
@@ -69,15 +69,25 @@ def linear_output(unit: Unit) -> ir.Value:
 
 def has_bias(unit: Unit) -> bool:
     """Whether a bias can be given to the unit without a further node."""
-    return unit.core.op_type in ("Conv", "Gemm") or unit.bias_add is not None
+    return unit.core.op_type in ("Conv", "ConvTranspose", "Gemm") or unit.bias_add is not None
 
 
 def quantize_weight(unit: Unit, bias: Array, input_scale: float, per_channel: bool) -> Weight:
     """Weights as integers.  A channel whose bias would outgrow BIAS_BITS gets the scale at which it does not."""
-    real, axis = weight_of(unit).astype(np.float64), weight_axis(unit.core)
+    floor = (np.abs(bias) / (input_scale * 2.0**BIAS_BITS)).reshape(weight_groups(unit.core), -1).max(axis=0)
+    return to_integers(weight_of(unit), weight_axis(unit.core), floor, per_channel)
+
+
+def recurrent_weights(unit: Unit, per_channel: bool) -> dict[int, Weight]:
+    """Operand -> its integers, for W and R of a recurrent unit."""
+    return {index: to_integers(real, 1, 0.0, per_channel) for index, real in recurrent.matrices(unit.core).items()}
+
+
+def to_integers(real: Array, axis: int, floor: Array | float, per_channel: bool) -> Weight:
+    """Symmetric int8 along an axis of scales.  floor: the smallest scale of each channel."""
+    real = real.astype(np.float64)
     others = tuple(a for a in range(real.ndim) if a != axis)
     peak = np.abs(real).max(axis=others, initial=0.0)
-    floor = np.abs(bias) / (input_scale * 2.0**BIAS_BITS)
     scale = np.maximum(np.maximum(peak / 127, floor), SMALLEST)
     if not per_channel:
         scale = scale.max()
@@ -92,11 +102,26 @@ def quantize_weight(unit: Unit, bias: Array, input_scale: float, per_channel: bo
 def quantize_bias(bias: Array, input_scale: float, weight: Weight) -> tuple[Array, Array]:
     """int32 [channels] and its scale, float32 [channels] or []."""
     factor = np.float64(np.float32(input_scale)) * weight.scale.astype(np.float64)
+    if factor.ndim:  # groups of a transposed convolution share their scales
+        factor = np.tile(factor, len(bias) // len(factor))
     stored = np.clip(np.rint(bias / factor), -(2**31), 2**31 - 1).astype(np.int32)
     return stored, np.asarray(factor.astype(np.float32))
 
 
+def float_weights(unit: Unit) -> list[Array]:
+    """The matrices that become int8: one of a linear unit, two of a recurrent one."""
+    if unit.kind == "recurrent":
+        return list(recurrent.matrices(unit.core).values())
+    return [weight_of(unit)] if unit.kind == "linear" else []
+
+
 def macs(unit: Unit) -> int:
-    """Multiply-accumulates of a linear unit for one sample."""
+    """Multiply-accumulates of a unit's weights for one sample."""
+    if unit.kind == "recurrent":
+        return recurrent.macs(unit.core)
+    if unit.kind != "linear":
+        return 0
     real, axis = weight_of(unit), weight_axis(unit.core)
+    if unit.core.op_type == "ConvTranspose":  # every pixel meets the weights of its channel
+        return prod(shape(unit.activations[0])) // int(real.shape[0]) * int(real.size)
     return prod(shape(unit.core.outputs[0])) * int(real.size // real.shape[axis])

@@ -87,6 +87,9 @@ def test_int8_is_the_rounded_real_result(op: str, other: str, turned: bool) -> N
         ("Max", "same", False),
         ("Min", "channel constant", False),
         ("PRelu", "channel constant", False),
+        ("PRelu", "same", False),
+        ("PRelu", "gate", False),
+        ("PRelu", "row", False),
         ("Mul", "scalar constant", False),
     ],
 )
@@ -120,7 +123,7 @@ def test_float_pow_and_clamp_of_one_side() -> None:
     np.testing.assert_allclose(got, np.minimum(x[0].value ** x[1].value, 1.5), rtol=1e-4)
 
 
-@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Max"])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Max", "PRelu"])
 def test_onnxruntime(op: str) -> None:
     """Every pair of codes: at most one step off, 99.9 % identical where the exact result is no tie."""
     a, b = (v.reshape(256, 256).astype(np.int8) for v in np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)))

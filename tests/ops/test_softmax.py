@@ -1,5 +1,5 @@
-"""Softmax: integer arithmetic within 1 LSB of the exact real result on dense sweeps; float32 and LogSoftmax against
-numpy."""
+"""Softmax and LogSoftmax: integer arithmetic within 1 LSB of the exact real result on dense sweeps; float32 against
+onnxruntime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from edgec.ir.program import Array, Quant
-from edgec.ops.softmax import exponentials, integer_softmax, output_factor
+from edgec.ops.softmax import (
+    LAST_EXPONENT,
+    ONE,
+    exponentials,
+    integer_log_softmax,
+    integer_softmax,
+    logarithms,
+    output_factor,
+)
 from tests.ops import ort
 from tests.ops.page_bench import Operand, run_node
 
@@ -72,20 +80,46 @@ def test_words(depth: int, zero: int) -> None:
     q = np.random.default_rng(depth).integers(-128, 128, (4, depth)).astype(np.int8)
     q[1], q[2] = -128, 127
     for scale in (0.25, 1e-4):
-        run_node("Softmax", [Operand(q, Quant(scale, 0))], q.shape, Quant(1 / 256, zero), features=frozenset({"dsp"}), hi=0.5)
+        run_node(
+            "Softmax", [Operand(q, Quant(scale, 0))], q.shape, Quant(1 / 256, zero), features=frozenset({"dsp"}), hi=0.5
+        )
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 7, 31, 257, 1001, 5000])
+@pytest.mark.parametrize(
+    "output", [Quant(0.05, 127), Quant(0.4, 127), Quant(1e-7, 127), Quant(2.0**30, 0), Quant(0.1, -128)]
+)
+def test_logarithms_dense_sweep(depth: int, output: Quant) -> None:
+    rng = np.random.default_rng(depth)
+    count = max(2, 600 // depth)
+    factor, exponent = output_factor(output.scale)
+    factor, exponent = (0, LAST_EXPONENT) if exponent > LAST_EXPONENT else (factor, exponent)
+    for scale in (1e-5, 0.02, 0.1, 3.0):
+        q = np.concatenate([rng.integers(-128, 128, (count, depth)), np.full((1, depth), 55)]).astype(np.int8)
+        q[0, depth // 2] = 127
+        m = min(round(2.0**20 * scale / max(output.scale, 2.0**-20)), ONE)
+        numbers = (exponentials(scale), logarithms(), m, factor, exponent)
+        got = integer_log_softmax(q, *numbers, output.zero_point, -128, 127)
+        scaled = np.log(np.maximum(exact(q, scale), 1e-300)) / max(output.scale, 2.0**-20)
+        want = np.clip(np.floor(scaled + 0.5) + output.zero_point, -128, 127)
+        off = np.abs(got - want)
+        clear = np.abs(scaled - np.floor(scaled) - 0.5) > 1e-3 + 2.0**-18 / output.scale
+        assert off.max() <= 1 and not off[clear].any()
+
+
+@pytest.mark.parametrize("shape", [((2, 3, 8), -1), ((3, 1), 1), ((1, 6, 5), 1), ((2, 301), 1)])
+@pytest.mark.parametrize("output", [Quant(0.0625, 127), Quant(0.3, 0), Quant(2.0**-20, 127), Quant(2.0**30, -128)])
+def test_logarithms_host_c(shape: tuple[tuple[int, ...], int], output: Quant) -> None:
+    """All integers, as onnxruntime has it."""
+    sizes, axis = shape
+    q, x = np.random.default_rng(5).integers(-128, 128, sizes).astype(np.int8), Quant(0.0625, 3)
+    got, program = run_node("LogSoftmax", [Operand(q, x)], sizes, output, {"axis": axis})
+    assert {s.op for s in program.steps} <= {"softmax", "permute"}
+    ort.compare(got, ort.run("LogSoftmax", [q], {}, {"axis": axis}, quants=[x], out_quant=output, opset=13)[0], 0.98)
 
 
 @pytest.mark.parametrize("op", ["Softmax", "LogSoftmax"])
-@pytest.mark.parametrize("quant", [None, Quant(0.0625, 0)])
-def test_float(op: str, quant: Quant | None) -> None:
-    """float32; LogSoftmax of int8 goes through float32 and back."""
-    rng = np.random.default_rng(5)
-    x = rng.normal(size=(2, 3, 8)).astype(np.float32)
-    if quant is None:
-        got, _ = run_node(op, [Operand(x)], x.shape, attrs={"axis": -1})
-        np.testing.assert_allclose(got, ort.run(op, [x], {}, {"axis": -1})[0], rtol=1e-4, atol=1e-6)
-    elif op == "LogSoftmax":
-        q = rng.integers(-128, 128, x.shape).astype(np.int8)
-        got, program = run_node(op, [Operand(q, quant)], x.shape, quant, {"axis": -1})
-        ort.compare(got, ort.run(op, [q], {}, {"axis": -1}, quants=[quant], out_quant=quant, opset=13)[0])
-        assert [s.op for s in program.steps] == ["dequantize", "softmax", "quantize"]
+def test_float(op: str) -> None:
+    x = np.random.default_rng(5).normal(size=(2, 3, 8)).astype(np.float32)
+    got, _ = run_node(op, [Operand(x)], x.shape, attrs={"axis": -1})
+    np.testing.assert_allclose(got, ort.run(op, [x], {}, {"axis": -1})[0], rtol=1e-4, atol=1e-6)
