@@ -103,6 +103,12 @@ def build(folder: str | Path) -> dict[str, Any]:
     target = manifest["target"]
     board = target.get("board")
     document = {"dir": str(folder), "name": manifest["name"], "target": target["name"], "board": board}
+    if target["cpu"] == "wasm":
+        from edgec.target import load_target
+        from edgec.toolchain.wasm import build_module
+
+        at = load_target(target["name"])
+        return {**document, "artifacts": {v.name: str(build_module(folder, at, v)) for v in at.variants}}
     if board is None:
         from edgec.toolchain.host import build_shared
 

@@ -20,7 +20,7 @@ from edgec.toolchain.cross import Program, build_program
 from edgec.toolchain.package import Package, load_package
 from edgec.toolchain.sizes import elf_symbols
 
-__all__ = ["measure_program", "run_program", "trace_program"]
+__all__ = ["measure_program", "run_program"]
 
 QEMU = {"arm64": "qemu-aarch64"}
 PATTERN = (37, 11)  # byte i of the input where none is given: (37*i + 11) mod 256, as the harness has it
@@ -84,21 +84,15 @@ def pattern(package: Package) -> bytes:
     return found
 
 
-def run_program(folder: Path | str, target: Target, variant: Variant, inputs: Samples | bytes) -> bytes:
-    """Output bytes of every sample, one after another."""
+def run_program(
+    folder: Path | str, target: Target, variant: Variant, raw: bytes, trace: bool = False
+) -> tuple[bytes, bytes]:
+    """(output bytes of every sample, trace of them; see firmware/harness/batch.c) of input bytes, one sample after another."""
     package = load_package(folder)
-    program = _program(package, target, variant, False)
+    program = _program(package, target, variant, trace)
     with tempfile.TemporaryDirectory(prefix="edgec-user-") as scratch:
-        return _run(program, target, variant, Path(scratch), all_bytes(package, inputs))
-
-
-def trace_program(folder: Path | str, target: Target, variant: Variant, inputs: Samples | bytes) -> bytes:
-    """The trace of the first sample (see firmware/harness/batch.c)."""
-    package = load_package(folder)
-    program = _program(package, target, variant, True)
-    with tempfile.TemporaryDirectory(prefix="edgec-user-") as scratch:
-        _run(program, target, variant, Path(scratch), all_bytes(package, inputs)[: package.input_bytes])
-        return (Path(scratch) / "trace.bin").read_bytes()
+        outputs = _run(program, target, variant, Path(scratch), raw)
+        return outputs, (Path(scratch) / "trace.bin").read_bytes() if trace else b""
 
 
 def _program(package: Package, target: Target, variant: Variant, trace: bool) -> Program:

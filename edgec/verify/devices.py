@@ -77,38 +77,42 @@ class Emulator:
         )
 
 
-class UserMode:
-    """A platform's program on an emulated processor that has just one of its instruction sets."""
+class Platform:
+    """A platform's build under an emulated processor (`qemu-user`) or in a WebAssembly engine (`wasmtime`, `node`)."""
 
-    def __init__(self, folder: Path, variant: str = "") -> None:
+    def __init__(self, folder: Path, on: str, variant: str = "") -> None:
         from edgec.target import load_target
 
-        self.folder = folder
+        self.folder, self.on = folder, on
         self.package = load_package(folder)
         self.target = load_target(self.package.target)
         names = [v.name for v in self.target.variants]
+        where = {"arm64": ("qemu-user",), "wasm": ("wasmtime", "node")}.get(self.target.cpu, ("host", "emulator"))
+        if on not in where:
+            raise UsageError(f"{self.target.name} does not run on {on}", f"verify --on {' or '.join(where)}")
         if (variant or self.target.measured) not in names:
-            raise UsageError(
-                f"{self.package.target} has no variant {variant!r}"
-                if names
-                else f"{self.package.target} is no platform",
-                f"variants: {', '.join(names)}" if names else "compile for linux-arm64, or verify --on emulator",
-            )
+            raise UsageError(f"{self.target.name} has no variant {variant!r}", f"variants: {', '.join(names)}")
         self.variant = self.target.variants[names.index(variant or self.target.measured)]
 
     def run(self, samples: Samples) -> list[dict[str, Array]]:
-        from edgec.emulate.user import run_program
-
-        raw = run_program(self.folder, self.target, self.variant, dict(samples))
-        size = self.package.output_bytes
+        raw, size = self._run(samples, False)[0], self.package.output_bytes
         return [outputs(self.package, raw[i * size : (i + 1) * size]) for i in range(count(samples))]
 
     def trace(self, samples: Samples, index: int) -> list[bytes]:
         from edgec.emulate.run import steps_of_trace
-        from edgec.emulate.user import trace_program
 
         one = {name: array[index : index + 1] for name, array in samples.items()}
-        return steps_of_trace(self.package, trace_program(self.folder, self.target, self.variant, one))
+        return steps_of_trace(self.package, self._run(one, True)[1])
+
+    def _run(self, samples: Samples, trace: bool) -> tuple[bytes, bytes]:
+        from edgec.emulate.run import all_bytes
+        from edgec.emulate.user import run_program
+        from edgec.emulate.wasm import run_module
+
+        raw = all_bytes(self.package, dict(samples))
+        if self.on == "qemu-user":
+            return run_program(self.folder, self.target, self.variant, raw, trace)
+        return run_module(self.folder, self.target, self.variant, self.on, raw, trace)
 
 
 class Remote:
@@ -170,14 +174,15 @@ def outputs(package: Package, raw: bytes) -> dict[str, Array]:
 
 
 def device(folder: Path, on: str) -> Device:
-    """`host`, `emulator`, `qemu-user` (or `qemu-user/VARIANT`), or a URL."""
+    """`host`, `emulator`, `qemu-user`, `wasmtime`, `node` (each of these with /VARIANT), or a URL."""
+    where, _, variant = on.partition("/")
     if on == "host":
         return Host(folder)
-    if on.partition("/")[0] == "qemu-user":
-        return UserMode(folder, on.partition("/")[2])
     if on == "emulator":
         return Emulator(folder)
+    if where in ("qemu-user", "wasmtime", "node"):
+        return Platform(folder, where, variant)
     return Remote(folder, on)
 
 
-__all__ = ["Device", "Emulator", "Host", "Remote", "Samples", "UserMode", "count", "device", "outputs"]
+__all__ = ["Device", "Emulator", "Host", "Platform", "Remote", "Samples", "count", "device", "outputs"]

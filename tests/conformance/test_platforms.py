@@ -1,4 +1,4 @@
-"""Phones and single-board computers: the bytes of the interpreter on every instruction set a platform's library holds."""
+"""Phones, single-board computers, browsers: the bytes of the interpreter on every instruction set a platform is built for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pytest
 from edgec import api
 from edgec.target import load_target
 
-pytestmark = pytest.mark.skipif(
+needs_arm64 = pytest.mark.skipif(
     not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc")),
     reason="needs qemu-user and the compiler",
 )
 
 
+@needs_arm64
 @pytest.mark.parametrize("name", ["kws_int8_qdq", "ic_int8_qdq"])
 def test_every_variant(name: str, shared: Path, tmp_path: Path) -> None:
     api.compile(shared / "models" / f"{name}.onnx", tmp_path, target="linux-arm64")
@@ -27,9 +28,26 @@ def test_every_variant(name: str, shared: Path, tmp_path: Path) -> None:
     assert len(crc) == 1
 
 
+@needs_arm64
 def test_counts_are_exact_and_small(shared: Path, tmp_path: Path) -> None:
     api.compile(shared / "models/kws_int8_qdq.onnx", tmp_path, target="linux-arm64")
     first, second = (api.bench(tmp_path, emulate=True) for _ in range(2))
     assert first["instructions"] == second["instructions"] < 800_000
     assert first["processor"] == "cortex-a76"
     assert first["ram"]["stack"] > 0
+
+
+@pytest.mark.parametrize("rows", ["tensor", "rows"])
+@pytest.mark.parametrize("engine", ["wasmtime", "node"])
+def test_webassembly(engine: str, rows: str, shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    if engine == "node" and shutil.which("node") is None:
+        pytest.skip("needs node")
+    if engine == "wasmtime":
+        pytest.importorskip("wasmtime")
+    api.compile(shared / "models/kws_int8_qdq.onnx", tmp_path, target="wasm32", input=rows)
+    found = api.verify(tmp_path, on=engine, layers=True)
+    assert found["ok"], found["first_difference"]
+    built = api.build(tmp_path)
+    size = Path(built["artifacts"]["baseline"]).stat().st_size
+    assert size < 48 * 1024  # 28 KB of them weights

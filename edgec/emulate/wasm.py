@@ -1,0 +1,107 @@
+"""WebAssembly modules run on many inputs: in wasmtime, inside this process, or in node."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgec.errors import BuildError, ToolMissingError
+from edgec.paths import firmware_dir
+from edgec.target import Target, Variant
+from edgec.toolchain.package import Package, load_package
+from edgec.toolchain.wasm import build_module, row_bytes
+
+__all__ = ["ENGINES", "run_module"]
+
+
+def run_module(
+    folder: Path | str, target: Target, variant: Variant, engine: str, raw: bytes, trace: bool = False
+) -> tuple[bytes, bytes]:
+    """(output bytes of every sample, trace of them) of input bytes, one sample after another.  engine: one of ENGINES."""
+    package = load_package(folder)
+    module = build_module(folder, target, variant, trace=trace)
+    return ENGINES[engine](package, module, raw)
+
+
+class _Instance:
+    """A module in wasmtime."""
+
+    def __init__(self, package: Package, module: Path) -> None:
+        try:
+            import wasmtime
+        except ImportError as error:
+            raise ToolMissingError("wasmtime is not installed", hint="pip install 'edgec[wasm]'") from error
+        self.store = wasmtime.Store()
+        self.trace = bytearray()
+        compiled = wasmtime.Module.from_file(self.store.engine, str(module))
+        kind = wasmtime.FuncType([wasmtime.ValType.i32()] * 4, [])
+        imported = [wasmtime.Func(self.store, kind, self._heard)] if compiled.imports else []
+        self.exports: Mapping[str, Any] = wasmtime.Instance(self.store, compiled, imported).exports(self.store)
+        self.memory: Any = self.exports["memory"]
+        self.call("_initialize")
+        self.call(f"{package.name}_init", 0)
+
+    def _heard(self, step: int, row: int, at: int, count: int) -> None:
+        self.trace += b"".join(n.to_bytes(4, "little", signed=True) for n in (step, row, count))
+        self.trace += self.memory.read(self.store, at, at + count)
+
+    def call(self, name: str, *arguments: int) -> int:
+        return int(self.exports[name](self.store, *arguments) or 0)
+
+    def infer(self, package: Package, data: bytes) -> Iterator[bytes]:
+        """The outputs of one sample."""
+        at, row = 0, row_bytes(package)
+        for tensor in package.inputs:
+            if row:
+                place = self.call(f"{package.name}_row")
+                for first in range(at, at + tensor.bytes, row):
+                    self.memory.write(self.store, data[first : first + row], place)
+                    self.call(f"{package.name}_push_row", place)
+            else:
+                self.memory.write(self.store, data[at : at + tensor.bytes], self.call(tensor.function))
+            at += tensor.bytes
+        if not row:
+            self.call(f"{package.name}_run")
+        for tensor in package.outputs:
+            start = self.call(tensor.function)
+            yield bytes(self.memory.read(self.store, start, start + tensor.bytes))
+
+
+def _wasmtime(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
+    instance = _Instance(package, module)
+    size = package.input_bytes
+    made = [b"".join(instance.infer(package, raw[at : at + size])) for at in range(0, len(raw), size)]
+    return b"".join(made), bytes(instance.trace)
+
+
+def _node(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
+    node = shutil.which("node")
+    if node is None:
+        raise ToolMissingError("node is not installed", hint="apt-get install nodejs")
+    plan = {
+        "name": package.name,
+        "row_bytes": row_bytes(package),
+        "inputs": [{"function": t.function, "bytes": t.bytes} for t in package.inputs],
+        "outputs": [{"function": t.function, "bytes": t.bytes} for t in package.outputs],
+    }
+    with tempfile.TemporaryDirectory(prefix="edgec-node-") as scratch:
+        work = Path(scratch)
+        (work / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        (work / "inputs").write_bytes(raw)
+        files = [str(work / name) for name in ("plan.json", "inputs", "outputs", "trace")]
+        command = [node, str(firmware_dir() / "wasm/run.mjs"), str(module), *files]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=False
+        )
+        if done.returncode != 0:
+            raise BuildError(f"the module failed in node: {done.stderr.strip()[-300:]}", hint="is node 16.4 or newer?")
+        return (work / "outputs").read_bytes(), (work / "trace").read_bytes()
+
+
+#: What runs modules: name -> (package, module, input bytes) to (output bytes, trace).
+ENGINES = {"wasmtime": _wasmtime, "node": _node}
