@@ -1,6 +1,9 @@
 """edgec.int8.v1: the integer contract, in numpy.  Every target reproduces these functions bit for bit.
 
 real = scale * (q - zero_point); activations int8, accumulators int32, one rounding (half up) per requantization.
+
+int16x8.v1, wherever an operand or the result of a step is int16 (zero point 0, weights stay int8): exact sums, in int64
+where int32 is not proven to hold them, then one multiplier with one shift a layer and one rounding, half up (`rescale`).
 Source: the design note on integer arithmetic in ARCHITECTURE.md; Jacob et al. 2018 for the affine scheme.
 """
 
@@ -14,6 +17,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 MAX_SHIFT = 23
+WIDE_BITS = 62  # of |sum * m| in `rescale`: the half that is added still fits int64
+MULTIPLIER_BITS = 30
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,41 @@ def requantize(acc: Array, m: Array, shift: int, left: int, zero_point: int, lo:
     return made
 
 
+def wide_multipliers(real: Array, bound: int) -> tuple[Array, int]:
+    """(m, k) for the real factors of a layer (float64, any sign): real = m / 2^k, one k in 1..62 for all.
+
+    bound: the largest magnitude of what is multiplied; |m| < 2^30 and |m| * bound < 2^62.  m: int32, rounded half even.
+    Errors: ValueError for factors that are not finite, or a bound that leaves less than 20 bits for m.
+    """
+    real = np.atleast_1d(np.asarray(real, np.float64))
+    bits = min(MULTIPLIER_BITS, WIDE_BITS - int(bound).bit_length())
+    top = float(np.abs(real).max(initial=0.0))
+    if not np.isfinite(top):
+        raise ValueError("rescaling factors must be finite")
+    if bits < 20 or top >= 2.0 ** (bits - 2):
+        raise ValueError(f"a factor of {top:g} for sums up to {bound} does not fit 64 bits")
+    k = min(WIDE_BITS, bits - int(np.frexp(top)[1])) if top else 1
+    m = np.rint(real * 2.0**k).astype(np.int64)
+    limit = (1 << bits) - 1  # rounding may carry the largest over the edge
+    return np.clip(m, -limit, limit).astype(np.int32), k
+
+
+def rescale(acc: Array, m: Array | int, k: int, zero_point: int, lo: int, hi: int) -> Array:
+    """Exact sums [..., channels] -> clamp(z + floor((acc*m + 2^(k-1)) / 2^k), lo, hi), int64.  Round half up, once."""
+    wide = np.asarray(acc, np.int64) * np.asarray(m, np.int64) + (1 << (k - 1))
+    made: Array = np.clip(zero_point + (wide >> k), lo, hi)
+    return made
+
+
 def quantize(real: Array, scale: float, zero_point: int, dtype: str = "int8") -> Array:
-    """float32 -> int8 or uint8 as ONNX QuantizeLinear: round half even of real / scale in float32, then the zero point, then saturation."""
+    """float32 -> int8, uint8 or int16 as ONNX QuantizeLinear: round half even of real / scale in float32, then the zero point, then saturation."""
     info = np.iinfo(dtype)
     q = np.rint(np.asarray(real, np.float32) / np.float32(scale)) + np.float32(zero_point)
     return np.asarray(np.clip(q, info.min, info.max), dtype)
 
 
 def dequantize(q: Array, scale: float, zero_point: int) -> Array:
-    """int8 or uint8 -> float32 as ONNX DequantizeLinear: (q - zero_point) * scale in float32."""
+    """int8, uint8 or int16 -> float32 as ONNX DequantizeLinear: (q - zero_point) * scale in float32."""
     return ((np.asarray(q, np.int32) - zero_point).astype(np.float32) * np.float32(scale)).astype(np.float32)
 
 
@@ -90,9 +121,10 @@ def shift_half_even(x: Array, k: int) -> Array:
     return divide_half_even(x, 1 << k)
 
 
-def addition(scale_a: float, scale_b: float, scale_y: float) -> tuple[int, int, int]:
-    """(ma, mb, k) for y = z + ((ma*(qa-za) + mb*(qb-zb) + 2^(k-1)) >> k): one shared k, the larger m in [2^21, 2^22).
+def addition(scale_a: float, scale_b: float, scale_y: float, bits: int = 22) -> tuple[int, int, int]:
+    """(ma, mb, k) for y = z + ((ma*(qa-za) + mb*(qb-zb) + 2^(k-1)) >> k): one shared k, the larger m of `bits` bits.
 
+    bits: 22 where everything is int8, 30 where anything is int16 (the sum then has 64 bits).
     A negative scale_b subtracts.  Errors: ValueError if the factors cannot be represented.
     """
     a, b = scale_a / scale_y, scale_b / scale_y
@@ -100,6 +132,6 @@ def addition(scale_a: float, scale_b: float, scale_y: float) -> tuple[int, int, 
     if not np.isfinite(top) or top <= 0 or top >= 2.0**21:
         raise ValueError(f"cannot add at scales {scale_a:g}, {scale_b:g} into {scale_y:g}")
     k = 1
-    while k < 30 and np.rint(top * 2.0**k) < 2**21:
+    while k < bits + 8 and np.rint(top * 2.0**k) < 2 ** (bits - 1):
         k += 1
     return int(np.rint(a * 2.0**k)), int(np.rint(b * 2.0**k)), k

@@ -24,15 +24,30 @@ Array = NDArray[Any]
 Attr = int | float | str | bool | tuple[int, ...] | tuple[float, ...]
 
 CONTRACT = "edgec.int8.v1"
+CONTRACT_16 = f"{CONTRACT}+int16x8.v1"  # some activations in 16 bits
 ITEM_BYTES = {"int8": 1, "uint8": 1, "bool": 1, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 
 @dataclass(frozen=True)
 class Quant:
-    """real = scale * (q - zero_point), one pair for a whole activation tensor."""
+    """real = scale * (q - zero_point), one pair for a whole activation tensor.  bits: 8, or 16 with zero point 0."""
 
     scale: float
     zero_point: int
+    bits: int = 8
+
+    @property
+    def dtype(self) -> str:
+        """Of the stored integers."""
+        return f"int{self.bits}"
+
+    @property
+    def lowest(self) -> int:
+        return -(1 << (self.bits - 1))
+
+    @property
+    def highest(self) -> int:
+        return (1 << (self.bits - 1)) - 1
 
 
 @dataclass(frozen=True)

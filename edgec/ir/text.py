@@ -163,7 +163,7 @@ def _parse_buffer(words: _Words) -> Buffer:
             case "view":
                 kw["view_of"] = words.word()
             case "q":
-                kw["quant"] = Quant(float(words.word()), words.int())
+                kw["quant"] = Quant(float(words.word()), words.int(), 16 if dtype == "int16" else 8)
             case "origin":
                 value, perm, keep = words.json()
                 kw["origin"] = Origin(value, tuple(perm), tuple(keep))

@@ -13,9 +13,10 @@ INT32 = 2**31 - 1
 
 
 def folded_bias(site: Site, axes: tuple[int, ...]) -> Array:
-    """bias - zx * (sum of the weights of each output channel), int32: what accumulators of raw inputs start from."""
-    sums = site.const("weight").astype(np.int64).sum(axis=axes)
-    return np.asarray(site.const("bias").astype(np.int64) - site.int("zx") * sums, np.int32)
+    """bias - zx * (sum of the weights of each output channel), int32 (int64 if the layer's bias is): what accumulators of
+    raw inputs start from."""
+    sums, bias = site.const("weight").astype(np.int64).sum(axis=axes), site.const("bias")
+    return np.asarray(bias.astype(np.int64) - site.int("zx") * sums, bias.dtype)
 
 
 def rounding(zy: int, shift: int) -> int:
@@ -24,7 +25,9 @@ def rounding(zy: int, shift: int) -> int:
 
 
 def requantize_fields(site: Site) -> dict[str, Scalar | Array]:
-    """Fields shift, left, round, lo, hi, mult of portable kernels."""
+    """Fields shift, left, round, lo, hi, mult of portable kernels; k, zy, lo, hi, mult where int16 is involved."""
+    if "k" in site.step.attrs:
+        return {**{name: site.int(name) for name in ("k", "zy", "lo", "hi")}, "mult": site.const("mult")}
     shift = site.int("shift")
     numbers: dict[str, Scalar | Array] = {
         "shift": shift,

@@ -45,6 +45,11 @@ def table_of(site: Site) -> Array | None:
     return site.step.consts.get("b", site.step.consts.get("table"))
 
 
+def eight(site: Site) -> bool:
+    """Whether everything is int8."""
+    return all(b.dtype == "int8" for b in (*site.inputs, site.output))
+
+
 def is_wide(site: Site) -> bool:
     """Whether an int8 addition can leave int32 (tiny factors with a large shift, zero points at the edge)."""
     if site.step.attrs["kind"] != "add":
@@ -61,11 +66,14 @@ def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     attrs = site.step.attrs
     table = table_of(site)
     found: dict[str, Scalar | str | bool] = {"kind": str(attrs["kind"]), "mode": str(attrs["mode"]), "wide": False}
+    found |= {
+        name: f"{b.dtype}_t" for name, b in (("type_a", site.input), ("type_b", site.inputs[-1]), ("type", site.output))
+    }
     found["second"] = (
         f"{'float' if table.dtype == np.float32 else str(table.dtype) + '_t'}" if table is not None else ""
     )
     found["lo"], found["hi"] = "lo" in attrs, "hi" in attrs
-    found["wide"] = site.output.dtype == "int8" and is_wide(site)
+    found["wide"] = is_wide(site) if eight(site) else site.output.dtype != "float32"
     return found
 
 
@@ -97,10 +105,13 @@ def pack_int8(site: Site) -> Packed:
         fields |= {"table_a": consts["table_a"], "table_b": consts["table_b"]}
     if kind == "add":
         offset = (1 << (site.int("k") - 1)) - site.int("ma") * site.int("za") - site.int("mb") * site.int("zb")
-        fields |= {"offset": np.array([offset], np.int64)} if is_wide(site) else {"offset": offset}
+        wide = is_wide(site) or not eight(site)
+        fields |= {"offset": np.array([offset], np.int64)} if wide else {"offset": offset}
     if "shift" in attrs:
         shift = site.int("shift")
         fields |= {"shift": shift, "round": rounding(site.int("zy"), shift), "pre": 1 << site.int("left")}
+    if "k" in attrs and kind not in ("add", "add_table"):
+        fields |= {"zy": site.int("zy"), "k": site.int("k")}
     if "m" in attrs:
         fields["m"] = site.int("m")
     if kind == "div":
@@ -118,6 +129,17 @@ def serves(dtype: str, mode: str) -> Callable[[Site], bool]:
 
     def when(site: Site) -> bool:
         return site.step.attrs["mode"] == mode and all(b.dtype == dtype for b in (*site.inputs, site.output))
+
+    return when
+
+
+def serves16(mode: str, inplace: bool) -> Callable[[Site], bool]:
+    """Condition: int8 and int16 mixed; inplace: no result is larger than an operand."""
+
+    def when(site: Site) -> bool:
+        sizes = [b.dtype for b in (*site.inputs, site.output)]
+        mixed = site.step.attrs["mode"] == mode and set(sizes) <= {"int8", "int16"} and "int16" in sizes
+        return mixed and inplace == (site.output.dtype == "int8" or "int8" not in sizes[:-1])
 
     return when
 
@@ -146,6 +168,12 @@ def cost(site: Site) -> Cost:
     return Cost(count, 1.3 * count, sum(int(c.nbytes) for c in site.step.consts.values()))
 
 
+def cost16(site: Site) -> Cost:
+    """Products and sums in 64 bits."""
+    found = cost(site)
+    return Cost(1.6 * found.instructions, 1.6 * found.cycles, found.flash)
+
+
 def _kernel(op: str, dtype: str, mode: str) -> Kernel:
     short = "s8" if dtype == "int8" else "f32"
     return Kernel(
@@ -163,6 +191,23 @@ def _kernel(op: str, dtype: str, mode: str) -> Kernel:
     )
 
 
+def _kernel16(op: str, mode: str, inplace: bool) -> Kernel:
+    return Kernel(
+        f"{op}_s16_{mode}" + ("" if inplace else "_apart"),
+        op,
+        "binary_s8",
+        pack_int8,
+        when=serves16(mode, inplace),
+        access=ACCESS[mode],
+        units=row_elements,
+        row=mode != "same",
+        inplace=INPLACE[mode] if inplace else (),
+        variant=variant,
+        headers=lambda site: ("rescale",),
+        cost=cost16,
+    )
+
+
 ADD_DSP = Kernel(
     "add_s8_dsp",
     "add",
@@ -177,4 +222,8 @@ ADD_DSP = Kernel(
     cost=lambda site: Cost(7.03 * site.output.elements, 7.8 * site.output.elements),
 )
 
-KERNELS = [ADD_DSP] + [_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)]
+KERNELS = [
+    ADD_DSP,
+    *(_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)),
+    *(_kernel16(*each) for each in product(("add", "mul", "div", "prelu"), MODES, (True, False))),
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from edgec.kernels.unary import LOOKUP_DTYPES, lookup_variant, row_elements
 
 
 def types_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
-    """The 8-bit C type of the integer side."""
-    dtype = site.output.dtype if site.output.dtype in LOOKUP_DTYPES else site.input.dtype
+    """The C type of the integer side."""
+    dtype = site.input.dtype if site.output.dtype == "float32" else site.output.dtype
     return {"type": f"{dtype}_t"}
 
 
@@ -77,7 +77,33 @@ def pack_copy(site: Site) -> Packed:
     return Packed({"item": ITEM_BYTES[site.output.dtype]})
 
 
+def pack_rescale(site: Site) -> Packed:
+    return Packed({name: site.int(name) for name in ("zx", "m", "k", "zy", "lo", "hi")})
+
+
+def rescales(apart: bool) -> Callable[[Site], bool]:
+    """Condition: int16 on either side; apart: the result is larger than the operand."""
+    return lambda site: "k" in site.step.attrs and apart == (site.input.dtype == "int8")
+
+
+def rescale_kernel(name: str, apart: bool) -> Kernel:
+    return Kernel(
+        name,
+        "requantize",
+        "requantize",
+        pack_rescale,
+        when=rescales(apart),
+        units=row_elements,
+        inplace=() if apart else (0,),
+        variant=lambda site: {**shift_variant(site), "apart": apart},
+        headers=lambda site: ("rescale",),
+        cost=lambda site: Cost(16.0 * site.output.elements, 20.0 * site.output.elements),
+    )
+
+
 KERNELS = [
+    rescale_kernel("requantize_s16", False),
+    rescale_kernel("requantize_s8_s16", True),
     Kernel(
         "quantize",
         "quantize",

@@ -20,7 +20,7 @@ from edgec.kernels._packing import (
     requantize_fields,
 )
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
-from edgec.kernels.dense import is_float, is_int8, variant
+from edgec.kernels.dense import is_float, is_int8, is_int16, variant
 
 AXES = (1, 2, 3)
 
@@ -159,6 +159,17 @@ KERNELS = [
         access=("taps_null",),
         variant=variant,
         cost=lambda site: predicted(site, 4.5, 20.0),
+    ),
+    Kernel(
+        "conv2d_s16_c",
+        "conv2d",
+        "conv2d_c",
+        pack,
+        when=is_int16,
+        access=("taps_null",),
+        variant=variant,
+        headers=lambda site: ("rescale",),
+        cost=lambda site: predicted(site, 5.0, 30.0),
     ),
     Kernel(
         "conv2d_f32_c",

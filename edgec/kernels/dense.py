@@ -46,6 +46,11 @@ def is_float(site: Site) -> bool:
     return site.output.dtype == site.input.dtype == "float32"
 
 
+def is_int16(site: Site) -> bool:
+    """int16 in, or out, or both."""
+    return {site.output.dtype, site.input.dtype} in ({"int16"}, {"int16", "int8"})
+
+
 def is_dsp(site: Site) -> bool:
     """Whether the pair-packed stream can hold this layer."""
     return is_int8(site) and can_pair(site.const("weight")) and doubled_shift(site, (1,)) is not None
@@ -61,7 +66,15 @@ def pack(site: Site) -> Packed:
 
 
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
-    return {"real": is_float(site), "weight_type": TYPES[str(site.const("weight").dtype)]}
+    exact = "int64_t" if site.step.attrs.get("wide") else "int32_t"
+    return {
+        "real": is_float(site),
+        "sixteen": is_int16(site),
+        "source": TYPES[site.input.dtype],
+        "target": TYPES[site.output.dtype],
+        "acc": "float" if is_float(site) else exact,
+        "weight_type": TYPES[str(site.const("weight").dtype)],
+    }
 
 
 def width(site: Site) -> int:
@@ -183,6 +196,17 @@ KERNELS = [
         units=pixels,
         variant=variant,
         cost=lambda site: predicted(site, 4.0, 20.0),
+    ),
+    Kernel(
+        "dense_s16_c",
+        "dense",
+        "dense_c",
+        pack,
+        when=is_int16,
+        units=pixels,
+        variant=variant,
+        headers=lambda site: ("rescale",),
+        cost=lambda site: predicted(site, 4.5, 30.0),
     ),
     Kernel(
         "dense_f32_c",

@@ -10,7 +10,7 @@ from edgec.ir.program import Array, Site
 from edgec.kernels import _costs, _depthwise3
 from edgec.kernels._packing import doubled_shift, dsp_fields, folded_bias, requantize_fields
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
-from edgec.kernels.dense import is_float, is_int8, variant
+from edgec.kernels.dense import is_float, is_int8, is_int16, variant
 
 AXES = (0, 1)
 
@@ -132,6 +132,17 @@ KERNELS = [
         access=("taps_null",),
         variant=variant,
         cost=lambda site: predicted(site, 12.0, 25.0),
+    ),
+    Kernel(
+        "depthwise_s16_c",
+        "depthwise",
+        "depthwise_c",
+        pack,
+        when=is_int16,
+        access=("taps_null",),
+        variant=variant,
+        headers=lambda site: ("rescale",),
+        cost=lambda site: predicted(site, 12.5, 35.0),
     ),
     Kernel(
         "depthwise_f32_c",

@@ -8,7 +8,9 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+from edgec.kernels.dense import TYPES, is_int16
 
+LOWEST = {"int8": "-128", "int16": "-32768", "float32": "-3.4028234663852886e38f"}
 GEOMETRY = ("kernel", "stride", "dilation", "pad", "size", "out")
 
 
@@ -47,12 +49,13 @@ def pack_average(site: Site) -> Packed:
 
 
 def max_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
-    real = site.output.dtype == "float32"
-    return {"ctype": "float" if real else "int8_t", "lowest": "-3.4028234663852886e38f" if real else "-128"}
+    return {"ctype": TYPES[site.output.dtype], "lowest": LOWEST[site.output.dtype]}
 
 
 def average_variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     return {
+        "source": TYPES[site.input.dtype],
+        "target": TYPES[site.output.dtype],
         "real": site.output.dtype == "float32",
         "exact": bool(site.step.attrs.get("exact", False)),
         "one": classes(site) == 1,
@@ -72,7 +75,7 @@ def family(op: str, dtype: str, suffix: str) -> Kernel:
         op=op,
         template=op,
         pack=pack_max if maximum else pack_average,
-        when=lambda site: site.output.dtype == dtype == site.input.dtype,
+        when=is_int16 if dtype == "int16" else lambda site: site.output.dtype == dtype == site.input.dtype,
         access=("taps_null",),
         row=not maximum,
         variant=max_variant if maximum else average_variant,
@@ -81,5 +84,7 @@ def family(op: str, dtype: str, suffix: str) -> Kernel:
 
 
 KERNELS = [
-    family(op, dtype, suffix) for op in ("maxpool", "avgpool") for dtype, suffix in (("int8", "s8"), ("float32", "f32"))
+    family(op, dtype, suffix)
+    for op in ("maxpool", "avgpool")
+    for dtype, suffix in (("int8", "s8"), ("int16", "s16"), ("float32", "f32"))
 ]

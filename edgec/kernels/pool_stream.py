@@ -43,7 +43,7 @@ KERNELS = [
         "pool_finish",
         "pool_finish_s8",
         pack_finish,
-        variant=lambda site: {"exact": bool(site.step.attrs["exact"])},
+        variant=lambda site: {"target": "int8_t", "exact": bool(site.step.attrs["exact"])},
         cost=lambda site: Cost(25.0 * site.output.elements),
     ),
 ]

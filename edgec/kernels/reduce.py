@@ -8,6 +8,7 @@ from typing import Any
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Run
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+from edgec.kernels.dense import TYPES, is_int16
 from edgec.kernels.pool import average_fields
 
 
@@ -26,7 +27,8 @@ def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     real = site.output.dtype == "float32"
     return {
         "what": site.step.op.removeprefix("reduce_"),
-        "ctype": "float" if real else "int8_t",
+        "ctype": TYPES[site.input.dtype],
+        "target": TYPES[site.output.dtype],
         "sum": "float" if real else "int32_t",
         "exact": bool(site.step.attrs.get("exact", False)),
         "whole": not isinstance(site.step.reach[0], Run),
@@ -40,17 +42,19 @@ def cost(site: Site) -> Cost:
 def family(op: str, dtype: str, suffix: str, whole: bool) -> Kernel:
     common: dict[str, Any] = {"op": op, "template": "reduce", "pack": pack, "variant": variant, "cost": cost}
     name = f"{op}_{suffix}"
+
+    def serves(site: Site) -> bool:
+        fits = is_int16(site) if dtype == "int16" else site.output.dtype == dtype == site.input.dtype
+        return fits and (whole or isinstance(site.step.reach[0], Run))
+
     if whole:
-        return Kernel(
-            f"{name}_all", when=lambda s: s.output.dtype == dtype == s.input.dtype, access=("all",), row=True, **common
-        )
-    rows = lambda s: s.output.dtype == dtype == s.input.dtype and isinstance(s.step.reach[0], Run)  # noqa: E731
-    return Kernel(f"{name}_rows", when=rows, access=("run",), **common)
+        return Kernel(f"{name}_all", when=serves, access=("all",), row=True, **common)
+    return Kernel(f"{name}_rows", when=serves, access=("run",), **common)
 
 
 KERNELS = [
     family(op, dtype, suffix, whole)
     for op in ("reduce_mean", "reduce_max", "reduce_min")
-    for dtype, suffix in (("int8", "s8"), ("float32", "f32"))
+    for dtype, suffix in (("int8", "s8"), ("int16", "s16"), ("float32", "f32"))
     for whole in (False, True)
 ]

@@ -17,8 +17,16 @@ def row_elements(site: Site) -> int:
 
 
 def is_lookup(site: Site) -> bool:
-    """One byte in, one byte out, through a table."""
+    """One byte in, one byte out, through a table (an int16 result: is_lookup16)."""
     return site.input.dtype in LOOKUP_DTYPES and site.output.dtype in LOOKUP_DTYPES and "table" in site.step.consts
+
+
+def is_lookup16(site: Site) -> bool:
+    return site.input.dtype == "int8" and site.output.dtype == "int16" and "table" in site.step.consts
+
+
+def pack_knots(site: Site) -> Packed:
+    return Packed({**{n: site.int(n) for n in ("step", "fraction", "zy", "lo", "hi")}, "knots": site.const("knots")})
 
 
 def is_float(site: Site) -> bool:
@@ -59,6 +67,29 @@ KERNELS = [
         inplace=(0,),
         variant=lookup_variant,
         cost=lambda site: Cost(5.0 * site.output.elements, 6.0 * site.output.elements, 256),
+    ),
+    Kernel(
+        "unary_s8_s16",
+        "unary",
+        "lookup",
+        pack_lookup,
+        when=is_lookup16,
+        units=row_elements,
+        variant=lookup_variant,
+        cost=lambda site: Cost(5.0 * site.output.elements, 6.0 * site.output.elements, 512),
+    ),
+    Kernel(
+        "unary_s16",
+        "unary",
+        "interpolate",
+        pack_knots,
+        when=lambda site: "knots" in site.step.consts,
+        units=row_elements,
+        inplace=(0,),
+        variant=lambda site: {"target": f"{site.output.dtype}_t"},
+        cost=lambda site: Cost(
+            17.0 * site.output.elements, 22.0 * site.output.elements, int(site.const("knots").nbytes)
+        ),
     ),
     Kernel(
         "unary_f32",

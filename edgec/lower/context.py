@@ -12,6 +12,7 @@ from edgec.ir.program import Array, Attr, Buffer, Origin, Quant, Step, default_r
 from edgec.ir.reach import Reach, Run
 from edgec.ops._layout import view_perm
 from edgec.ops.base import Tensor, Unit
+from edgec.ops.borders import rescaling
 from edgec.ops.movement import permute_args
 
 
@@ -82,13 +83,13 @@ class Context:
         assert tensor.const is not None
         value, quant = tensor.const, tensor.quant
         if tensor.scales is not None and tensor.zero_points is not None:
-            if tensor.scales.size != 1 or value.dtype not in (np.int8, np.uint8):
+            if tensor.scales.size != 1 or value.dtype not in (np.int8, np.uint8, np.int16):
                 value, quant = tensor.real(), None
             else:
                 zero = int(tensor.zero_points.reshape(-1)[0])
                 if value.dtype == np.uint8:
                     value, zero = (value.astype(np.int16) - 128).astype(np.int8), zero - 128
-                quant = Quant(float(tensor.scales.reshape(-1)[0]), zero)
+                quant = Quant(float(tensor.scales.reshape(-1)[0]), zero, 8 * value.dtype.itemsize)
         dtype = str(value.dtype)
         physical = np.ascontiguousarray(value.transpose(tensor.perm)) if value.ndim else value
         return self.emit_raw(
@@ -116,18 +117,22 @@ class Context:
         return self.elementwise(tensor, "dequantize", "float32", None, attrs)
 
     def requantized(self, tensor: Tensor, quant: Quant) -> Tensor:
-        """The value as int8 at that quantization: itself, a quantize step, or a table."""
+        """The value as integers of that quantization: itself, a quantize step, or a requantize step."""
         if tensor.is_const:
             real = tensor.real().astype(np.float32) / np.float32(quant.scale)
-            q = np.clip(np.rint(real) + quant.zero_point, -128, 127).astype(np.int8)
+            q = np.clip(np.rint(real) + quant.zero_point, quant.lowest, quant.highest).astype(quant.dtype)
             scale, zero = np.array([quant.scale], np.float32), np.array([quant.zero_point], np.int32)
-            return replace(tensor, const=q, dtype="int8", scales=scale, zero_points=zero, axis=0)
+            return replace(tensor, const=q, dtype=quant.dtype, scales=scale, zero_points=zero, axis=0)
         if tensor.quant == quant:
             return tensor
         if tensor.quant is None:
-            return self.elementwise(tensor, "quantize", "int8", quant, {"scale": quant.scale, "zy": quant.zero_point})
-        attrs = {"sx": tensor.quant.scale, "zx": tensor.quant.zero_point, "sy": quant.scale, "zy": quant.zero_point}
-        return self.elementwise(tensor, "requantize", "int8", quant, attrs)
+            attrs: dict[str, Attr] = {"scale": quant.scale, "zy": quant.zero_point}
+            return self.elementwise(tensor, "quantize", quant.dtype, quant, attrs)
+        if 16 in (tensor.quant.bits, quant.bits):
+            attrs = rescaling(tensor.quant, quant, quant.lowest, quant.highest)
+        else:
+            attrs = {"sx": tensor.quant.scale, "zx": tensor.quant.zero_point, "sy": quant.scale, "zy": quant.zero_point}
+        return self.elementwise(tensor, "requantize", quant.dtype, quant, attrs)
 
     def elementwise(
         self, tensor: Tensor, op: str, dtype: str, quant: Quant | None, attrs: Mapping[str, Attr]
@@ -155,7 +160,7 @@ class Context:
     ) -> Tensor:
         """Adds the step that makes the unit's output."""
         real = any(tensor.dtype == "float32" for tensor in inputs)  # float in, float out: lowering quantizes behind it
-        dtype, quant = ("int8", unit.quant) if unit.quant is not None and not real else ("float32", None)
+        dtype, quant = (unit.quant.dtype, unit.quant) if unit.quant is not None and not real else ("float32", None)
         if like is not None:
             dtype, quant = like.dtype, like.quant
         self.origin = getattr(unit, "origin", "") if quant == unit.quant else ""

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgec.errors import UnsupportedError
-from edgec.ir.program import Buffer, Origin, Port, Program, Quant, default_rows
+from edgec.ir.program import CONTRACT, CONTRACT_16, Buffer, Origin, Port, Program, Quant, default_rows
 from edgec.ir.reach import Run
 from edgec.lower.context import Context
 from edgec.lower.pads import fold_pads
@@ -21,10 +21,13 @@ DTYPES = {
     ir.DataType.FLOAT: "float32",
     ir.DataType.INT8: "int8",
     ir.DataType.UINT8: "uint8",
+    ir.DataType.INT16: "int16",
     ir.DataType.INT32: "int32",
     ir.DataType.INT64: "int64",
     ir.DataType.BOOL: "bool",
 }
+
+FORMATS = "activations need one constant scale and an int8 or uint8 zero point, or an int16 one that is 0"
 
 
 class Lowerer:
@@ -55,7 +58,8 @@ class Lowerer:
             )
         outputs = tuple(self.output(value, i) for i, value in enumerate(self.graph.outputs))
         ctx = self.ctx
-        return Program(self.name, tuple(ctx.buffers.values()), tuple(ctx.steps), inputs, outputs)
+        contract = CONTRACT_16 if any(b.dtype == "int16" for b in ctx.buffers.values()) else CONTRACT
+        return Program(self.name, tuple(ctx.buffers.values()), tuple(ctx.steps), inputs, outputs, contract=contract)
 
     # -- borders ----------------------------------------------------------------------------------------------------------------
 
@@ -79,7 +83,8 @@ class Lowerer:
         if self.quantized_io and users and all(u.op_type in ("QuantizeLinear", "DequantizeLinear") for u in users):
             params = {self.quant_of(u) for u in users}
             if len(params) == 1 and dtype in ("float32", "uint8"):
-                quant, dtype = params.pop(), "int8"
+                quant = params.pop()
+                dtype = quant.dtype if quant is not None else dtype
         if quant is not None:  # the port stands for the quantized value: its consumers see int8 at once
             tensor = Tensor(name, shape, dtype, perm, buffer, quant, shifted=True)
             self.ctx.add_buffer(
@@ -88,7 +93,7 @@ class Lowerer:
             self.values[name] = tensor
             return Port(name, buffer, physical)
         seen = {q for u in users if u.op_type == "DequantizeLinear" and (q := self.quant_of(u)) is not None}
-        quant = next(iter(seen)) if len(seen) == 1 and dtype == "int8" else None
+        quant = next(iter(seen)) if len(seen) == 1 and dtype in ("int8", "int16") else None
         if dtype == "uint8" and len(seen) == 1:
             stored = next(iter(seen))
             quant = Quant(stored.scale, stored.zero_point + 128)
@@ -123,7 +128,7 @@ class Lowerer:
         if (
             ctx.buffers[tensor.buffer].quant is None
             and (quant := self.int_quant(value)) is not None
-            and tensor.dtype == "int8"
+            and tensor.dtype in ("int8", "int16")
         ):
             ctx.buffers[tensor.buffer] = replace(ctx.buffers[tensor.buffer], quant=quant)
         return Port(name, tensor.buffer, shape_of(value))
@@ -146,7 +151,11 @@ class Lowerer:
         return (
             None
             if scale is None
-            else Quant(float(scale.reshape(-1)[0]), 0 if zero is None else int(zero.reshape(-1)[0]))
+            else Quant(
+                float(scale.reshape(-1)[0]),
+                0 if zero is None else int(zero.reshape(-1)[0]),
+                16 if zero is not None and zero.dtype == np.int16 else 8,
+            )
         )
 
     # -- nodes ------------------------------------------------------------------------------------------------------------------
@@ -186,13 +195,15 @@ class Lowerer:
         )
 
     def quant_of(self, node: ir.Node) -> Quant | None:
-        """Stored (int8) quantization of a per-tensor Q or DQ node; None if it is per channel or not constant."""
+        """Stored quantization of a per-tensor Q or DQ node; None if it is per channel, not constant, or int16 with a zero point."""
         scale = constant(node.inputs[1])
         zero = (
             constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else np.zeros(1, np.uint8)
         )
         if scale is None or zero is None or scale.size != 1:
             return None
+        if zero.dtype == np.int16 and not zero.any():
+            return Quant(float(scale.reshape(-1)[0]), 0, 16)
         if zero.dtype not in (np.int8, np.uint8):
             return None
         return Quant(float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0]) - (128 if zero.dtype == np.uint8 else 0))
@@ -218,7 +229,7 @@ class Lowerer:
             return
         quant = self.quant_of(node)
         if quant is None:
-            raise self.refuse(node, "activations need one constant scale and an int8 or uint8 zero point")
+            raise self.refuse(node, FORMATS)
         if x.quant is not None:  # quantized I/O: the port already stands for this value
             self.values[str(out.name)] = self.ctx.requantized(x, quant)
             return
@@ -236,7 +247,7 @@ class Lowerer:
 
     def note_quant(self, buffer: str, quant: Quant) -> None:
         """Writes down what the stored integers mean, for people who read the header or the plan."""
-        if self.ctx.buffers[buffer].quant is None and self.ctx.buffers[buffer].dtype == "int8":
+        if self.ctx.buffers[buffer].quant is None and self.ctx.buffers[buffer].dtype == quant.dtype:
             self.ctx.buffers[buffer] = replace(self.ctx.buffers[buffer], quant=quant)
 
     def quantize(self, node: ir.Node) -> None:
@@ -244,7 +255,7 @@ class Lowerer:
         x, quant = self.tensor(node.inputs[0]), self.quant_of(node)
         assert x is not None
         if quant is None:
-            raise self.refuse(node, "activations need one constant scale and an int8 or uint8 zero point")
+            raise self.refuse(node, FORMATS)
         self.finish(node, x, quant)
 
     def finish(self, node: ir.Node, x: Tensor, quant: Quant) -> None:
@@ -287,7 +298,7 @@ class Lowerer:
     def note_origin(self, tensor: Tensor, name: str, quant: Quant | None) -> None:
         """Says which ONNX value a buffer holds, where a node has several and emit could not know."""
         buffer = self.ctx.buffers[tensor.buffer] if tensor.buffer else None
-        exact = tensor.dtype == ("float32" if quant is None else "int8") and tensor.quant == quant
+        exact = tensor.dtype == ("float32" if quant is None else quant.dtype) and tensor.quant == quant
         if buffer is not None and buffer.origin is None and exact:
             self.ctx.buffers[buffer.name] = replace(buffer, origin=Origin(name, tensor.perm))
 

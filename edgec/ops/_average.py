@@ -25,17 +25,18 @@ def averaging(x: Quant, y: Quant, counts: Sequence[int], elements: int) -> tuple
 
     Errors: ValueError if the sum or the factor leaves its range.
     """
-    if 255 * elements > LIMIT:
+    span = x.highest - x.lowest
+    if span * elements > LIMIT:
         raise ValueError(f"the sum of {elements} elements does not fit 32 bits")
     attrs: dict[str, Attr] = {"zx": x.zero_point, "zy": y.zero_point}
     ratio = x.scale / y.scale
     num, den = ratio.as_integer_ratio()
-    if num * 255 * elements <= LIMIT and den * max(counts) <= LIMIT // 2:
+    if num * span * elements <= LIMIT and den * max(counts) <= LIMIT // 2:
         return {**attrs, "exact": True, "num": num}, {"den": np.array([den * n for n in counts], np.int32)}
     mults, shifts = [], []
     for n in counts:
         real = ratio / n
-        if not 0 < real < 2.0**15:
+        if not 0 < real < 2.0**15 or span * elements * real >= LIMIT:
             raise ValueError(f"the factor {real:g} between the scales is out of range")
         k = min(29 - math.floor(math.log2(real)), 62)
         m = round(math.ldexp(real, k))  # Python rounds half to even
@@ -47,14 +48,18 @@ def averaging(x: Quant, y: Quant, counts: Sequence[int], elements: int) -> tuple
 
 
 def clamp_bounds(quant: Quant, lo: float, hi: float) -> tuple[int, int]:
-    """A real clamp as int8 bounds of a value quantized by `quant`."""
-    low = -128 if not math.isfinite(lo) else int(quantize(np.array(lo, np.float32), quant.scale, quant.zero_point))
-    high = 127 if not math.isfinite(hi) else int(quantize(np.array(hi, np.float32), quant.scale, quant.zero_point))
+    """A real clamp as bounds of the integers of a value quantized by `quant`."""
+    low, high = (
+        end
+        if not math.isfinite(limit)
+        else int(quantize(np.array(limit, np.float32), quant.scale, quant.zero_point, quant.dtype))
+        for end, limit in ((quant.lowest, lo), (quant.highest, hi))
+    )
     return low, high
 
 
 def average(site: Site, sums: Array, index: Array | int = 0) -> Array:
-    """int64 sums of (q - zx) -> int8, with the constants of element count `index`."""
+    """int64 sums of (q - zx) -> the output's integers, with the constants of element count `index`."""
     sums = np.asarray(sums, np.int64)
     if site.step.attrs["exact"]:
         mean = divide_half_even(sums * site.int("num"), site.const("den").astype(np.int64)[index])
@@ -62,5 +67,5 @@ def average(site: Site, sums: Array, index: Array | int = 0) -> Array:
         wide = sums * site.const("mult").astype(np.int64)[index]
         k = site.const("shift").astype(np.int64)[index]
         mean = (wide + (np.int64(1) << (k - 1)) - 1 + ((wide >> k) & 1)) >> k
-    clipped: Array = np.clip(site.int("zy") + mean, site.int("lo"), site.int("hi")).astype(np.int8)
+    clipped: Array = np.clip(site.int("zy") + mean, site.int("lo"), site.int("hi")).astype(site.output.dtype)
     return clipped

@@ -3,6 +3,9 @@
     acc[o] = bias[o] + sum_k weight[o, k] * (x[k] - zx)                     int32, proven not to overflow
     y[o]   = clamp(zy + round_half_up(acc[o] * mult[o] / 2^(31 + shift) * 2^left), lo, hi)
 
+Where x or y is int16 (int16x8.v1): acc is int64 unless int32 is proven to hold it (attr `wide`), and
+    y[o]   = clamp(zy + floor((acc[o] * mult[o] + 2^(k-1)) / 2^k), lo, hi)
+
 weight: int8; int16 where the model's weights have a zero point (it is subtracted here).
 bias: int32 at scale s_x * s_w[o].
 Source: edgec.int8.v1 (ARCHITECTURE.md); Jacob et al. 2018.
@@ -15,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgec.arithmetic import multipliers, requantize
+from edgec.arithmetic import WIDE_BITS, multipliers, requantize, rescale, wide_multipliers
 from edgec.ir.program import Array, Attr, Quant, Site
 from edgec.kernels.functions import FLOAT_MAX
 from edgec.ops._average import clamp_bounds
@@ -47,7 +50,7 @@ def signed(weight: Tensor) -> Tensor:
 
 
 def can_be_integer(unit: Unit, x: Tensor, weight: Tensor, axis: int) -> bool:
-    """Quantized input and output, 8-bit weights with one scale, or one for each output channel (`axis`).
+    """Quantized input and output (8 or 16 bits), 8-bit weights with one scale, or one for each output channel (`axis`).
 
     A float bias is no obstacle.
     """
@@ -75,12 +78,15 @@ def real_bias(unit: Unit, ctx: Lowering, channels: int, index: int, beta: float 
     return total
 
 
-def integer_bias(real: Array, scale: Array) -> Array:
-    """Real bias [channels] at scale s_x * s_w: rounded half to even, saturated to int32.
+def integer_bias(real: Array, scale: Array, wide: bool = False) -> Array:
+    """Real bias [channels] at scale s_x * s_w: rounded half to even, saturated to int32 (wide: int64 if it needs that).
 
     A bias of less than 2^24 stored at that scale in float32 comes back as it was; stored_bias keeps larger ones.
     """
-    return np.clip(np.rint(real / scale), -(2**31), INT32).astype(np.int32)
+    rounded = np.rint(real / scale)
+    if wide and bool((np.abs(rounded) > INT32).any()):
+        return np.clip(rounded, -(2.0**WIDE_BITS), 2.0**WIDE_BITS).astype(np.int64)
+    return np.clip(rounded, -(2**31), INT32).astype(np.int32)
 
 
 def stored_bias(unit: Unit, index: int, scale: Array) -> Array | None:
@@ -121,21 +127,26 @@ def integer_layer(
         shape = (-1,) + (1,) * (weight.ndim - 1)
         weight = (weight.astype(np.int64) - zero_points.astype(np.int64).reshape(shape)).astype(np.int16)
     factors = np.float64(np.float32(x.scale)) * scales
-    integers = bias[1] if bias[1] is not None else integer_bias(bias[0], factors)
+    integers = bias[1] if bias[1] is not None else integer_bias(bias[0], factors, x.bits == 16)
+    sums = np.abs(weight.astype(np.int64)).reshape(channels, -1).sum(1)
+    reach = np.abs(integers.astype(np.int64)) + sums * (-x.lowest + abs(x.zero_point))
+    lo, hi = clamp_bounds(unit.quant, unit.lo, unit.hi)
+    attrs: dict[str, Attr] = {"zx": x.zero_point, "zy": unit.quant.zero_point, "lo": lo, "hi": hi}
+    real, most = factors / np.float64(np.float32(unit.quant.scale)), int(reach.max(initial=0))
     try:
-        m = multipliers(factors / np.float64(np.float32(unit.quant.scale)), multiple)
+        if 16 in (x.bits, unit.quant.bits):
+            mult, k = wide_multipliers(real, most)
+            attrs |= {"k": k, "wide": x.bits == 16 and most > INT32}
+        else:
+            m = multipliers(real, multiple)
+            mult, most = m.m, most << m.left
+            attrs |= {"shift": m.shift, "left": m.left}
     except ValueError as error:
         raise ctx.unsupported(unit, str(error)) from None
-    sums = np.abs(weight.astype(np.int64)).reshape(channels, -1).sum(1)
-    reach = np.abs(integers.astype(np.int64)) + sums * (128 + abs(x.zero_point))
-    if int(reach.max(initial=0)) << m.left > INT32:
+    if not attrs.get("wide") and most > INT32:
         worst = int(reach.argmax())
-        most = f"{int(reach[worst])} * 2^{m.left}"
         raise ctx.unsupported(unit, f"the accumulator of output channel {worst} could reach {most}, beyond 32 bits")
-    lo, hi = clamp_bounds(unit.quant, unit.lo, unit.hi)
-    points: dict[str, Attr] = {"zx": x.zero_point, "zy": unit.quant.zero_point}
-    attrs: dict[str, Attr] = {**points, "lo": lo, "hi": hi, "shift": m.shift, "left": m.left}
-    return Layer(True, attrs, {"weight": np.ascontiguousarray(weight), "bias": integers, "mult": m.m})
+    return Layer(True, attrs, {"weight": np.ascontiguousarray(weight), "bias": integers, "mult": mult})
 
 
 def float_layer(unit: Unit, weight: Array, bias: Array) -> Layer:
@@ -148,6 +159,9 @@ def finish(site: Site, acc: Array) -> Array:
     """Accumulators [..., O] (bias included) -> output elements of the site's dtype."""
     if site.output.dtype == "float32":
         return np.clip(acc, np.float32(site.float("lo")), np.float32(site.float("hi"))).astype(np.float32)
+    if "k" in site.step.attrs:
+        k, zy, lo, hi = (site.int(n) for n in ("k", "zy", "lo", "hi"))
+        return rescale(acc.astype(np.int64), site.const("mult"), k, zy, lo, hi).astype(site.output.dtype)
     numbers = [site.int(n) for n in ("shift", "left", "zy", "lo", "hi")]
     return requantize(acc.astype(np.int64), site.const("mult"), *numbers)
 

@@ -22,7 +22,7 @@ class Tensor:
     """An ONNX value as lowering sees it.
 
     shape: logical ONNX shape (static); perm: physical axis i of the stored buffer holds logical axis perm[i]; buffer: "" for constants;
-    dtype: of the stored elements; quant: set if the stored int8 stand for a float value (the float value itself was never stored);
+    dtype: of the stored elements; quant: set if the stored int8 or int16 stand for a float value (the float value itself was never stored);
     const: the constant's array in logical order (stored integers if it is quantized), else None; const scales may be per axis;
     shifted: the ONNX value is uint8, stored as int8 less 128 (quant and stored elements already agree).
     """
@@ -66,7 +66,13 @@ class Tensor:
 
 
 def is_int8(unit: Unit) -> bool:
-    """Whether a unit can be computed in integers: its result and every operand are quantized."""
+    """Whether a unit can be computed in int8: its result and every operand are quantized to 8 bits."""
+    eight = unit.quant is not None and unit.quant.bits == 8
+    return eight and all(t is None or (t.is_quantized and t.dtype != "int16") for t in unit.inputs)
+
+
+def is_quantized(unit: Unit) -> bool:
+    """Whether a unit can be computed in integers of 8 or 16 bits: its result and every operand are quantized."""
     return unit.quant is not None and all(t is None or t.is_quantized for t in unit.inputs)
 
 
@@ -122,7 +128,7 @@ class Lowering(Protocol):
         """The same bytes under another logical shape (reshape); copies first only where the stored order does not survive it."""
 
     def requantized(self, tensor: Tensor, quant: Quant) -> Tensor:
-        """The value stored as int8 with that quantization (itself if it already is)."""
+        """The value stored as integers of that quantization (itself if it already is)."""
 
     def as_float(self, tensor: Tensor) -> Tensor:
         """The value as stored float32 (a dequantize step for a quantized one)."""
@@ -141,7 +147,7 @@ class Lowering(Protocol):
     ) -> Tensor:
         """Adds a step that makes unit's output value (shape unit.out_shape, stored in `perm` order, `rows` rows) and returns it.
 
-        Stored as int8 with unit.quant if that is set, else float32; `like`: with that tensor's dtype and quant instead (data movement,
+        Stored as integers of unit.quant if that is set, else float32; `like`: with that tensor's dtype and quant instead (data movement,
         max pools, ...).  If that differs from what the model asks, lowering adds the requantize step by itself.
         """
 
@@ -192,4 +198,4 @@ class Op:
         return 0
 
 
-__all__ = ["Lowering", "Op", "Tensor", "Unit", "is_int8"]
+__all__ = ["Lowering", "Op", "Tensor", "Unit", "is_int8", "is_quantized"]

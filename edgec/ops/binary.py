@@ -9,6 +9,8 @@ int8 formulas (q: stored integers, z: zero points, R: requantize of arithmetic.p
     min, max  of the two operands' requantized values, each a table of 256
     prelu     qa >= za ? R(qa-za, sa/s_y) : R((qa-za)*(qb-zb), sa*sb/s_y)
     prelu_table  R(qa-za, qa >= za ? sa/s_y : sa*b[j]/s_y)
+Where an operand or the result is int16, R is `rescale` of int16x8.v1 (add, mul, their tables and prelu; sums in 64 bits,
+table entries of add_table are int64); scalar constants are tables of one entry; div, min, max, pow of two go to float32.
 Factors above 512 are cut to 512: any product of at least 1 saturates at either.  Scalar constants become one unary
 table.  The table of div resolves 2^-21, so before its one rounding a result is within 2^-13 of the exact quotient.
 Anything else (Pow of two activations: a power has no bounded factor to put into a table, and no exported network was seen
@@ -30,8 +32,18 @@ import numpy as np
 from edgec.ir.program import Array, Attr, Site, default_rows
 from edgec.ir.reach import All, Run
 from edgec.ops.base import Lowering, Op, Tensor, Unit
-from edgec.ops.binary_formulas import CONST_FORMULAS, FORMULAS, NoFormula, compute
-from edgec.ops.elementwise import align, as_float, float_limits, is_integer, output_perm, real_values, rows_of, spread
+from edgec.ops.binary_formulas import CONST_FORMULAS, FORMULAS, WIDE, NoFormula, compute
+from edgec.ops.elementwise import (
+    align,
+    as_float,
+    float_limits,
+    is_integer,
+    is_integer16,
+    output_perm,
+    real_values,
+    rows_of,
+    spread,
+)
 from edgec.ops.unary import lower_table
 
 Real = Callable[[Array, Array], Array]
@@ -137,13 +149,17 @@ class Binary(Op):
         if a.is_const or b.is_const:
             return self._with_const(unit, ctx, a, b)
         try:
-            if is_integer(unit, activations):
+            if is_integer(unit, activations) or self._is_wide(unit, activations):
                 kind, attrs, consts = FORMULAS[self.name](unit, a, b)
                 return self._two(unit, ctx, a, b, kind, attrs, consts)
         except NoFormula:
             pass
         a, b = as_float(unit, ctx, a), as_float(unit, ctx, b)
         return self._two(unit, ctx, a, b, FLOAT_KIND[unit.op_type], float_limits(unit), {}, like=a)
+
+    def _is_wide(self, unit: Unit, activations: Sequence[Tensor]) -> bool:
+        """Whether the unit has an int16 formula."""
+        return self.name in WIDE and is_integer16(unit, activations)
 
     def _two(
         self,
@@ -192,13 +208,13 @@ class Binary(Op):
         rows = rows_of(x)
         like = None
         try:
-            if not fits or not is_integer(unit, [x]):
+            if not fits or not (is_integer(unit, [x]) or self._is_wide(unit, [x])):
                 raise NoFormula
             kind, attrs, consts = CONST_FORMULAS[self.name](
                 unit, x, const, lambda v: spread(v, unit.out_shape, perm), not a.is_const
             )
         except NoFormula:
-            if not fits and per_tensor(const) and is_integer(unit, [x]):
+            if not fits and per_tensor(const) and (is_integer(unit, [x]) or self._is_wide(unit, [x])):
                 pair = [ctx.stored(const), x] if a.is_const else [x, ctx.stored(const)]
                 return self.lower(Rewired(unit, pair), ctx)
             x, const = as_float(unit, ctx, x), as_float(unit, ctx, const)

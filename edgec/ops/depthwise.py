@@ -30,7 +30,8 @@ class Depthwise(Op):
             patch = patches(site, y, rows[0])
             if multiplier > 1:
                 patch = np.repeat(patch, multiplier, axis=-1)
-            wide = np.float64 if patch.dtype == np.float32 else np.int32  # lowering has proven that int32 is enough
+            exact = np.int64 if site.step.attrs.get("wide") else np.int32  # lowering has proven which is enough
+            wide = np.float64 if patch.dtype == np.float32 else exact
             acc = np.einsum("pijc,ijc->pc", patch.astype(wide), weight.astype(wide)) + site.const("bias")
             made.append(finish(site, acc).reshape(-1))
         return np.stack(made)

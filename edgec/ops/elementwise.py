@@ -13,7 +13,7 @@ from edgec.ops.base import Lowering, Tensor, Unit
 
 
 def bounds(unit: Unit, quant: Quant) -> tuple[int, int]:
-    """The unit's clamp as int8 limits of its output: rounded like the values themselves, so that clamping commutes."""
+    """The unit's clamp as limits of its output's integers: rounded like the values themselves, so that clamping commutes."""
     return clamp_bounds(quant, unit.lo, unit.hi)
 
 
@@ -49,9 +49,19 @@ def per_tensor_int8(tensor: Tensor) -> tuple[Array, Quant] | None:
 
 
 def is_integer(unit: Unit, activations: Sequence[Tensor]) -> bool:
-    """Whether the unit can be computed in int8: a quantized result from int8 activations (constants have exact real
-    values anyway)."""
-    return unit.quant is not None and all(t.quant is not None and t.dtype == "int8" for t in activations)
+    """Whether the unit can be computed in int8: an int8 result from int8 activations (constants have exact real values
+    anyway)."""
+    eight = unit.quant is not None and unit.quant.bits == 8
+    return eight and all(t.quant is not None and t.dtype == "int8" for t in activations)
+
+
+def is_integer16(unit: Unit, activations: Sequence[Tensor]) -> bool:
+    """Whether the unit can be computed in int16x8: quantized result and activations, and not all of them int8."""
+    return (
+        unit.quant is not None
+        and all(t.quant is not None for t in activations)
+        and 16 in (unit.quant.bits, *(t.quant.bits for t in activations if t.quant is not None))
+    )
 
 
 def as_float(unit: Unit, ctx: Lowering, tensor: Tensor) -> Tensor:
@@ -118,6 +128,7 @@ __all__ = [
     "bounds",
     "float_limits",
     "is_integer",
+    "is_integer16",
     "limited",
     "output_perm",
     "per_tensor_int8",

@@ -16,7 +16,7 @@ from edgec.ir.program import Array, Attr, Site
 from edgec.ir.reach import Window
 from edgec.ops._average import average, averaging, clamp_bounds
 from edgec.ops._layout import channels_last, first_operand, refuse_clamp
-from edgec.ops.base import Lowering, Op, Tensor, Unit, is_int8
+from edgec.ops.base import Lowering, Op, Tensor, Unit, is_quantized
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def column_taps(site: Site) -> list[tuple[int, Array, Array]]:
 
 
 class MaxPool(Op):
-    """Largest element of each window.  int8 or float32; scale and zero point stay."""
+    """Largest element of each window.  int8, int16 or float32; scale and zero point stay."""
 
     name = "maxpool"
     onnx = ("MaxPool",)
@@ -106,7 +106,7 @@ class MaxPool(Op):
 
     def reference(self, site: Site, y0: int, y1: int, rows: Sequence[Array]) -> Array:
         x, channels = rows[0], site.int("channels")
-        lowest = np.finfo(np.float32).min if x.dtype == np.float32 else -128
+        lowest = np.finfo(np.float32).min if x.dtype == np.float32 else np.iinfo(x.dtype).min
         out = np.full((y1 - y0, site.ints("out")[1], channels), lowest, x.dtype)
         for y in range(y0, y1):
             for row in site.step.reach[0].taps(y):
@@ -118,13 +118,13 @@ class MaxPool(Op):
 
 
 class AvgPool(Op):
-    """Mean of each window.  int8 (any scales in and out) or float32."""
+    """Mean of each window.  int8, int16 (any scales in and out) or float32."""
 
     name = "avgpool"
     onnx = ("AveragePool",)
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
-        quantized = is_int8(unit)
+        quantized = is_quantized(unit)
         x = first_operand(unit) if quantized else ctx.as_float(first_operand(unit))
         x = ctx.stored(ctx.physical(x, channels_last(len(x.shape))))
         if not quantized and x.dtype != "float32":

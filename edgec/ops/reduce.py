@@ -3,8 +3,8 @@
 Stored order makes every reduction [outer, count, inner] -> [outer, inner]: y[o,i] = f over r of x[o,r,i].  Axes that
 do not lie together
 are brought together by ctx.physical first.
-* reduce_mean (also the sum: n = 1): int8 as in _average.py; float32 adds in order of r, then divides by n.
-* reduce_max, reduce_min: int8 or float32; scale and zero point stay.
+* reduce_mean (also the sum: n = 1): int8, int16 as in _average.py; float32 adds in order of r, then divides by n.
+* reduce_max, reduce_min: int8, int16 or float32; scale and zero point stay.
 """
 
 from __future__ import annotations

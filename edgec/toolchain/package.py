@@ -12,7 +12,7 @@ from edgec.errors import UsageError
 
 __all__ = ["DTYPE_BYTES", "Package", "Step", "Tensor", "load_package"]
 
-DTYPE_BYTES = {"int8": 1, "uint8": 1, "float32": 4, "int32": 4, "int64": 8, "bool": 1}
+DTYPE_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float32": 4, "int32": 4, "int64": 8, "bool": 1}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How close the Program is to the real-valued model that onnxruntime computes: layer by layer, and end to end.
 
 Layer by layer each step is fed with onnxruntime's own values, so that one step's rounding is judged alone.  A tie is an element whose
-exact value lies half-way between two integers (onnxruntime computes it in float32, so: within 1e-4 of half-way); edgec rounds
+exact value lies half-way between two integers (onnxruntime computes it in float32, so: within 1e-4 of half-way, int16 0.02); edgec rounds
 most ties up, ONNX to even, and neither is wrong.  Source: arithmetic note, "Closeness claims".
 """
 
@@ -19,6 +19,7 @@ from edgec.verify.judge import Judge, physical, to_onnx
 
 IDENTICAL = 0.999  # of the elements of a linear layer, ties apart
 TIE = 1e-4  # distance from half-way that still counts as a tie, in units of the last place
+TIE_16 = 0.02  # the same for int16: float32 sums of the judge hold 16 bits and few more
 RELATIVE = 1e-4  # float32: largest difference over the largest magnitude
 ENERGY = 0.01  # regression: relative difference of the mean squared error
 LINEAR = frozenset(
@@ -146,7 +147,7 @@ class LayerByLayer:
         if rounding is None or rounding.value not in values:
             return np.zeros(buffer.elements, bool)
         value = values[rounding.value].astype(np.float64) / rounding.scale
-        half = np.abs(value - np.floor(value) - 0.5) < TIE
+        half = np.abs(value - np.floor(value) - 0.5) < (TIE_16 if buffer.dtype == "int16" else TIE)
         moved = half.transpose(buffer.origin.perm or tuple(range(half.ndim)))
         if buffer.origin.keep:
             moved = moved.take(buffer.origin.keep, axis=-1)
@@ -168,7 +169,7 @@ def relative(got: Array, want: Array) -> float:
 def kind_of(program: Program, index: int) -> str:
     """How an output is judged end to end: `values` (float programs), `score` (it reconstructs an input), `classes` or `values`."""
     port = program.outputs[index]
-    quantized = any(b.dtype in ("int8", "uint8") for b in program.buffers)
+    quantized = any(b.dtype in ("int8", "uint8", "int16") for b in program.buffers)
     if not quantized:
         return "float"
     if any(port.shape == other.shape for other in program.inputs):

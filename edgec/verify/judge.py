@@ -1,7 +1,7 @@
 """onnxruntime as the judge: the lowered ONNX model run without graph optimisation, with every value that a buffer stands for.
 
 ONNX value                 stored in a buffer as
-int8                       the same integers
+int8, int16                the same integers
 uint8                      int8, 128 less (the borders keep uint8)
 float32                    float32, or quantized where the library's borders are quantized (--io quantized)
 """
@@ -122,6 +122,7 @@ _NUMPY = {
     "tensor(float)": "float32",
     "tensor(int8)": "int8",
     "tensor(uint8)": "uint8",
+    "tensor(int16)": "int16",
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",

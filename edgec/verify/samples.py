@@ -30,11 +30,16 @@ def _samples(program: Program, buffer: Buffer, rng: np.random.Generator) -> Arra
         return made.astype(np.float32)
     if buffer.dtype == "bool":
         return np.stack([np.zeros(n), np.arange(n) % 2, np.ones(n), *rng.integers(0, 2, (RANDOM, n))]).astype(bool)
-    if buffer.dtype not in ("int8", "uint8"):  # indices, most likely: zero is the one value that is always allowed
+    if buffer.dtype not in (
+        "int8",
+        "uint8",
+        "int16",
+    ):  # indices, most likely: zero is the one value that is always allowed
         return np.zeros((3 + RANDOM, n), buffer.dtype)
     info = np.iinfo(buffer.dtype)
     quiet = buffer.quant.zero_point if buffer.quant else 0
-    ramp = ((37 * np.arange(n) + 11) % 256).astype(np.uint8).view(buffer.dtype)
+    codes = ((37 * np.arange(n) + 11) % 256).astype(np.uint8)
+    ramp = codes.view(np.int8).astype(np.int16) * 256 if buffer.dtype == "int16" else codes.view(buffer.dtype)
     extremes = np.where(np.arange(n) % 2, info.min, info.max)
     noise = rng.integers(info.min, info.max + 1, (RANDOM, n))
     return np.stack([np.full(n, quiet), ramp, extremes, *noise]).astype(buffer.dtype)
@@ -45,7 +50,7 @@ def _range(program: Program, buffer: Buffer) -> tuple[float, float]:
     for step in program.steps:
         output = program.by_name[step.output]
         reads = any(program.base(name).name == buffer.name for name in step.inputs)
-        if reads and output.quant is not None and output.dtype == "int8":
-            scale, zero = output.quant.scale, output.quant.zero_point
-            return (-128 - zero) * scale, (127 - zero) * scale
+        if reads and output.quant is not None and output.dtype == output.quant.dtype:
+            quant = output.quant
+            return (quant.lowest - quant.zero_point) * quant.scale, (quant.highest - quant.zero_point) * quant.scale
     return -1.0, 1.0

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { EDGEC_INT8, EDGEC_UINT8, EDGEC_FLOAT32, EDGEC_INT32, EDGEC_INT64, EDGEC_BOOL } edgec_dtype;
+typedef enum { EDGEC_INT8, EDGEC_UINT8, EDGEC_INT16, EDGEC_FLOAT32, EDGEC_INT32, EDGEC_INT64, EDGEC_BOOL } edgec_dtype;
 
 /* How the bytes of `db` become the model's input. */
 typedef enum {

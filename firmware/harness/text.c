@@ -97,6 +97,12 @@ int64_t text_element_milli(const edgec_tensor *tensor, const uint8_t *bytes, uin
     case EDGEC_BOOL:
         q = bytes[index];
         break;
+    case EDGEC_INT16: {
+        int16_t half = 0;
+        memcpy(&half, bytes + 2u * index, sizeof half);
+        q = half;
+        break;
+    }
     case EDGEC_INT32:
         memcpy(&bits, bytes + 4u * index, sizeof bits);
         q = (int32_t)bits;

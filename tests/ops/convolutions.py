@@ -61,8 +61,9 @@ class Layer:
 
     @property
     def x(self) -> Array:
-        found = np.random.default_rng(list(self.shape)).integers(-128, 128, self.shape).astype(np.int8)
-        found.reshape(-1)[:: max(found.size // 7, 1)] = -128
+        low, high = self.x_quant.lowest, self.x_quant.highest
+        found = np.random.default_rng(list(self.shape)).integers(low, high + 1, self.shape).astype(self.x_quant.dtype)
+        found.reshape(-1)[:: max(found.size // 7, 1)] = low
         return found
 
     def real(self, x: Array) -> Array:
@@ -113,11 +114,12 @@ def check(layer: Layer) -> Case:
     """Page against the exact real result rounded half up; one step off where the multiplier's 30 bits decide a tie."""
     real = np.clip(layer.real(layer.x), layer.lo, layer.hi)
     scaled = real / np.float64(np.float32(layer.y_quant.scale))
-    want = np.clip(np.floor(scaled + 0.5) + layer.y_quant.zero_point, -128, 127)
+    quant = layer.y_quant
+    want = np.clip(np.floor(scaled + 0.5) + quant.zero_point, quant.lowest, quant.highest)
     case = layer.case(real.shape)
     got = case.run([layer.x])[0]
-    off = np.abs(got - want)
-    near = np.abs(scaled - np.floor(scaled) - 0.5) < 1e-5
+    off = np.abs(got.astype(np.int64) - want)
+    near = np.abs(scaled - np.floor(scaled) - 0.5) < (1e-5 if quant.bits == 8 else 1e-3)
     clamped = (real == layer.lo) | (real == layer.hi)  # bounds are rounded half to even
     assert off[~near & ~clamped].max(initial=0) == 0
     assert off.max(initial=0) <= 1
@@ -148,8 +150,8 @@ def dense(seed: int, shape: Sequence[int], outputs: int, op: str = "MatMul", **a
     return Layer(op, tuple(shape), weight, scales, bias, attrs, x_quant, y_quant, axis=0 if attrs.get("transB") else 1)
 
 
-def merged(cases: Sequence[Case], values: Sequence[Array]) -> tuple[Program, dict[str, Array]]:
-    """Independent cases as one program, so that they cost one compilation; and its inputs."""
+def merged(cases: Sequence[Case], values: Sequence[Array | Sequence[Array]]) -> tuple[Program, dict[str, Array]]:
+    """Independent cases as one program, so that they cost one compilation; and its inputs.  values: one array each, or several."""
     buffers, steps, inputs, outputs, sample = [], [], [], [], {}
     for i, (case, value) in enumerate(zip(cases, values, strict=True)):
 
@@ -164,5 +166,6 @@ def merged(cases: Sequence[Case], values: Sequence[Array]) -> tuple[Program, dic
         ]
         inputs += [Port(named(p.name), named(p.buffer), p.shape) for p in program.inputs]
         outputs += [Port(named(p.name), named(p.buffer), p.shape) for p in program.outputs]
-        sample[named(case.inputs[0].buffer)] = np.ascontiguousarray(np.transpose(value, case.inputs[0].perm))
+        for tensor, array in zip(case.inputs, value if isinstance(value, list) else [value], strict=True):
+            sample[named(tensor.buffer)] = np.ascontiguousarray(np.transpose(array, tensor.perm))
     return Program("net", tuple(buffers), tuple(steps), tuple(inputs), tuple(outputs)), sample

@@ -99,7 +99,7 @@ class Stub:
         consts: Any = None,
         like: Tensor | None = None,
     ) -> Tensor:
-        dtype, quant = (like.dtype, like.quant) if like else ("int8" if unit.quant else "float32", unit.quant)
+        dtype, quant = (like.dtype, like.quant) if like else (unit.quant.dtype if unit.quant else "float32", unit.quant)
         return self.emit_raw(unit.out_name, op, inputs, unit.out_shape, dtype, quant, perm, rows, reach, attrs, consts)
 
     def emit_raw(
@@ -214,7 +214,10 @@ def lower(
             tensors.append(given)
         else:
             shape, q, perm = given
-            tensors.append(ctx.source(f"x{i}", shape, dtype if q else "float32" if dtype == "int8" else dtype, q, perm))
+            stored = q.dtype if q and dtype == "int8" else dtype
+            tensors.append(
+                ctx.source(f"x{i}", shape, stored if q else "float32" if dtype == "int8" else dtype, q, perm)
+            )
     outputs = [(f"y{i}", s) for i, s in enumerate(out_shapes)]
     unit = Unit("node", op_type, attrs or {}, tensors, "y0", out_shapes[0], quant, outputs=outputs, **fused)
     page = by_onnx()[op_type]
