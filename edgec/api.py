@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 # Options of the contract that this version reads but cannot act on: the only value they may have.
-_UNBUILT = {"backend": "c", "tune": False}
+_UNBUILT = {"tune": False}
 
 
 def compile(model: str | Path, out: str | Path | None = None, **options: Any) -> CompileResult:
@@ -109,6 +109,10 @@ def build(folder: str | Path) -> dict[str, Any]:
 
         at = load_target(target["name"])
         return {**document, "artifacts": {v.name: str(build_module(folder, at, v)) for v in at.variants}}
+    if "tvm_ffi" in manifest:
+        from edgec.verify.ffi import build_ffi
+
+        return {**document, "artifacts": {"tvm module": str(build_ffi(folder))}}
     if board is None:
         from edgec.toolchain.host import build_shared
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgec.emit import package
 from edgec.emit.c import Source, emit
+from edgec.emit.ffi import ffi_source
 from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
 from edgec.errors import BudgetError, UnsupportedError
@@ -194,7 +195,12 @@ def compile_model(
     source = emit(made.program, target.isa, package.version())
     content = manifest(made.program, source, heading(path, target, options))
     summary = summarise(content, made, low.removed)
-    package.write(out, {**text_files(source), **reference(low.model, made.program), "edgec.json": _json(content)})
+    files = dict(text_files(source))
+    if options.backend == "tvm":
+        name, text = ffi_source(content, package.version())
+        files[name] = text.encode()
+        content["tvm_ffi"] = {"source": name, "function": "run"}
+    package.write(out, {**files, **reference(low.model, made.program), "edgec.json": _json(content)})
     return CompileResult(out, content, made.program, summary)
 
 

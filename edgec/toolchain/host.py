@@ -27,18 +27,29 @@ def host_compiler() -> str:
 
 
 def build_shared(
-    folder: Path | str, sanitize: bool = False, trace: bool = False, out: Path | None = None, optimize: str = "-O2"
+    folder: Path | str,
+    sanitize: bool = False,
+    trace: bool = False,
+    out: Path | None = None,
+    optimize: str = "-O2",
+    extra: tuple[Path, ...] = (),
 ) -> Path:
     """Builds a package as a shared library and returns its path (DIR/build/host/lib<name>.so unless `out` is given).
 
     `sanitize`: with ASan and UBSan (load it in a process that preloads libasan).  `trace`: with <NAME>_TRACE; set the
     exported function pointer `<name>_trace_hook(int step, int row, const void *bytes, size_t count)` to get the rows.
+    `extra`: C files beside the package's own.
     """
     package = load_package(folder)
-    kind = "host" + ("-asan" if sanitize else "") + ("-trace" if trace else "")
+    kind = (
+        "host"
+        + ("-asan" if sanitize else "")
+        + ("-trace" if trace else "")
+        + "".join(f"-{source.stem}" for source in extra)
+    )
     work = package.path / "build" / kind
     library = out or work / f"lib{package.name}.so"
-    sources = list(package.sources)
+    sources = [*package.sources, *extra]
     upper = package.name.upper()
     defines = [f"{upper}_TRACE"] if trace else []
     if trace:
@@ -47,7 +58,7 @@ def build_shared(
         hook.write_text(_TRACE_HOOK.replace("NAME", package.name))
         sources.append(hook)
     stamp = work / "stamp"
-    state = f"{_digest(package)} {host_compiler()} {optimize} {library}"
+    state = f"{_digest(package, extra)} {host_compiler()} {optimize} {library}"
     if library.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
         return library
     objects = compile_objects(
@@ -64,10 +75,10 @@ def build_shared(
     return library
 
 
-def _digest(package: Package) -> str:
+def _digest(package: Package, extra: tuple[Path, ...]) -> str:
     """Of all that the library is built from."""
     digest = hashlib.sha256()
-    for source in (*package.sources, package.path / package.header):
+    for source in (*package.sources, package.path / package.header, *extra):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +32,7 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.package = load_package(folder)
-        self.model = load(folder)
+        self.model: Callable[..., list[Array]] = load(folder)
 
     def run(self, samples: Samples) -> list[dict[str, Array]]:
         names = [t.name for t in self.package.outputs]
@@ -50,6 +50,16 @@ class Host:
 
     def _one(self, samples: Samples, index: int) -> list[Array]:
         return [samples[t.name][index] for t in self.package.inputs]
+
+
+class Ffi(Host):
+    """The package as a TVM module of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        from edgec.verify.ffi import load_ffi
+
+        super().__init__(folder)
+        self.model = load_ffi(folder)
 
 
 class Emulator:
@@ -174,10 +184,12 @@ def outputs(package: Package, raw: bytes) -> dict[str, Array]:
 
 
 def device(folder: Path, on: str) -> Device:
-    """`host`, `emulator`, `qemu-user`, `wasmtime`, `node` (each of these with /VARIANT), or a URL."""
+    """`host`, `tvm`, `emulator`, `qemu-user`, `wasmtime`, `node` (each of these with /VARIANT), or a URL."""
     where, _, variant = on.partition("/")
     if on == "host":
         return Host(folder)
+    if on == "tvm":
+        return Ffi(folder)
     if on == "emulator":
         return Emulator(folder)
     if where in ("qemu-user", "wasmtime", "node"):
@@ -185,4 +197,4 @@ def device(folder: Path, on: str) -> Device:
     return Remote(folder, on)
 
 
-__all__ = ["Device", "Emulator", "Host", "Platform", "Remote", "Samples", "count", "device", "outputs"]
+__all__ = ["Device", "Emulator", "Ffi", "Host", "Platform", "Remote", "Samples", "count", "device", "outputs"]

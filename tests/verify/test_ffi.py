@@ -1,0 +1,48 @@
+"""A library under the TVM FFI: the interpreter's bytes through tvm_ffi, errors for tensors that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgec import api
+from edgec.errors import UsageError
+from edgec.verify.ffi import build_ffi, load_ffi
+
+tvm_ffi = pytest.importorskip("tvm_ffi")
+
+
+@pytest.fixture(scope="module")
+def package(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ffi") / "digits"
+    api.compile(digits / "digits.onnx", folder, target="host", backend="tvm")
+    return folder
+
+
+@pytest.mark.parametrize("rows", ["tensor", "rows"])
+def test_same_bytes(rows: str, digits: Path, tmp_path: Path) -> None:
+    api.compile(digits / "digits.onnx", tmp_path / "p", target="host", backend="tvm", input=rows)
+    document = api.verify(tmp_path / "p", on="tvm")
+    assert document["ok"], document["first_difference"]
+
+
+def test_wrong_tensors_raise(package: Path) -> None:
+    run = tvm_ffi.load_module(str(build_ffi(package)))["run"]
+    manifest = api.read_manifest(package)
+    arrays = [np.zeros(p["shape"], p["dtype"]) for p in (*manifest["inputs"], *manifest["outputs"])]
+    run(*map(tvm_ffi.from_dlpack, arrays))
+    with pytest.raises(TypeError, match="2 tensors"):
+        run(tvm_ffi.from_dlpack(arrays[0]))
+    for wrong in (arrays[0].astype(np.int32), arrays[0][..., None], arrays[0].repeat(2, axis=-1)[..., ::2]):
+        with pytest.raises(ValueError, match="argument 0 must be"):
+            run(tvm_ffi.from_dlpack(wrong), tvm_ffi.from_dlpack(arrays[1]))
+    with pytest.raises(ValueError, match="argument 1"):
+        run(tvm_ffi.from_dlpack(arrays[0]), 3)
+
+
+def test_plain_packages_have_none(digits: Path, tmp_path: Path) -> None:
+    api.compile(digits / "digits.onnx", tmp_path / "p", target="host")
+    with pytest.raises(UsageError, match="no TVM functions"):
+        load_ffi(tmp_path / "p")
