@@ -31,7 +31,7 @@ def compile(model: str | Path, out: str | Path | None = None, **options: Any) ->
     """Compile an ONNX model to a C library in folder `out` (default build/NAME).
 
     options: as on the command line with `_` for `-`: target (required), name, calib, ram="320K", flash, optimize,
-    input, io, backend, batch, tune, keep_input, keep_constant_channels, dump_stages.
+    input, io, backend, batch, tune, state={"h0": "hn"}, keep_input, keep_constant_channels, dump_stages.
     """
     if options.get("target") is None:
         raise UsageError("no target given", "add --target T (target=... in Python); edgec targets lists them")
@@ -69,12 +69,14 @@ def quantize(
     calib: Samples,
     out: str | Path,
     batch: int = 1,
+    state: Mapping[str, str] | Sequence[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """A float model as a QDQ model in file `out`, and the report of what that cost.
 
-    calib: DATA.npz or arrays by input name, samples along the first axis; options: fields of edgec.quant.QuantOptions.
+    calib: DATA.npz or arrays by input name, samples along the first axis; state: "IN=OUT", the output that becomes that input of the
+    next sample; options: fields of edgec.quant.QuantOptions.
     """
     import onnx_ir
 
@@ -83,14 +85,14 @@ def quantize(
     from edgec.quant import QuantOptions
     from edgec.quant import quantize as quantize_model
 
-    path, stated = Path(model), make_options({"batch": batch})
+    path, stated = Path(model), make_options({"batch": batch, "state": state})
     inputs = model_inputs(path, stated)
     if isinstance(calib, (str, Path)):
         samples = load_samples(Path(calib), inputs)
     else:
         arrays = calib if isinstance(calib, Mapping) else {i["name"]: a for i, a in zip(inputs, calib, strict=True)}
         samples = check_samples(arrays, inputs)
-    made = quantize_model(front(path, stated), samples, QuantOptions(**options), progress)
+    made = quantize_model(front(path, stated), samples, QuantOptions(**options, states=stated.state), progress)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_bytes(onnx_ir.to_proto(made.model).SerializeToString(deterministic=True))
     return {"model": str(model), "out": str(out), **made.report}

@@ -62,18 +62,20 @@ def front(path: Path, options: CompileOptions, calibration: Samples | None = Non
     from edgec.graph.load import load_model
     from edgec.graph.normalize import normalize
     from edgec.graph.qoperator import expand
+    from edgec.graph.states import check_states
 
     model = load_model(path, options.batch)
     note(options, 1, "load", model)
     model = normalize(expand(model))
+    check_states(model, options.state)
     note(options, 2, "normalise", model)
     split_heads(model)
     note(options, 3, "heads", model)
     if calibration is None or already_quantized(model):
         return model
-    from edgec.quant import quantize
+    from edgec.quant import QuantOptions, quantize
 
-    model = normalize_again(quantize(model, dict(calibration)).model)
+    model = normalize_again(quantize(model, dict(calibration), QuantOptions(states=options.state)).model)
     note(options, 4, "quantize", model)
     return model
 
@@ -106,12 +108,16 @@ def already_quantized(model: onnx_ir.Model) -> bool:
 
 
 def model_inputs(path: Path, options: CompileOptions) -> list[dict[str, Any]]:
-    """Name, shape and type of a model's inputs: what calibration samples must fit."""
+    """Name, shape and type of a model's inputs (states apart): what calibration samples must fit."""
     from edgec.graph.load import front as load_and_normalise
     from edgec.graph.view import dtype, shape
 
     model = load_and_normalise(path, options.batch)
-    return [{"name": str(v.name), "shape": list(shape(v)), "dtype": dtype(v)} for v in model.graph.inputs]
+    return [
+        {"name": str(v.name), "shape": list(shape(v)), "dtype": dtype(v)}
+        for v in model.graph.inputs
+        if str(v.name) not in dict(options.state)
+    ]
 
 
 def lowered(path: Path, options: CompileOptions, calibration: Samples | None = None) -> Lowered:
@@ -120,7 +126,8 @@ def lowered(path: Path, options: CompileOptions, calibration: Samples | None = N
     from edgec.lower.channels import remove_constant_channels
 
     model = front(path, options, calibration)
-    program = lower(model, c_name(options.name or path.stem), options.io == "quantized", options.input == "rows")
+    name = c_name(options.name or path.stem)
+    program = lower(model, name, options.io == "quantized", options.input == "rows", options.state)
     note(options, 5, "lower", program)
     if options.keep_constant_channels:
         return Lowered(model, program, Removed())
@@ -131,21 +138,22 @@ def lowered(path: Path, options: CompileOptions, calibration: Samples | None = N
 def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
     """order -> segment -> select -> place, checked, and held against the budgets."""
     room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
-    limit = None if room is None or options.optimize == "ram" else room - RESERVE
+    reserve = RESERVE + program.state_bytes
+    limit = None if room is None or options.optimize == "ram" else room - reserve
     made = plan(
         replace(program, target=target.name),
         target.isa,
         options.keep_input,
         limit,
-        stream=limit != UNLIMITED,
+        stream=limit is None or room != UNLIMITED + RESERVE,
         pushed=options.input == "rows",
         large=options.optimize == "speed",
         slack=SLACK if options.optimize == "balanced" else None,
     )
     made = replace(made, program=made.program.with_(arena=made.program.arena + read_ahead(made.program)))
-    if options.ram is not None and made.program.arena + RESERVE > options.ram:
+    if options.ram is not None and made.program.arena + reserve > options.ram:
         raise BudgetError(
-            f"the model needs {made.program.arena} bytes of arena and about {RESERVE} of stack, --ram allows {options.ram}; "
+            f"the model needs {made.program.arena} bytes of arena and about {reserve} of stack and states, --ram allows {options.ram}; "
             f"the peak is at step {peak_step(made.program)}",
             "reduce the resolution or the channels of that layer, take the input by rows (--input rows), give int8 instead of float32 "
             "(--calib), or raise --ram",
@@ -236,6 +244,7 @@ def summarise(content: dict[str, Any], made: Plan, removed: Removed) -> dict[str
         "macs": content["macs"],
         "steps": len(content["steps"]),
         "arena_bytes": made.program.arena,
+        "state_bytes": made.program.state_bytes,
         "arena_lower_bound": made.lower_bound,
         "constant_bytes": sum(a.nbytes for s in made.program.steps for a in s.consts.values()),
         "removed_channels": removed.channels,

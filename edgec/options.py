@@ -48,6 +48,7 @@ class CompileOptions:
     dump_stages: Path | None = None  # folder for the ONNX model after every pass
     batch: int = 1  # pins a symbolic first dimension
     tune: bool = False  # choose kernels by measuring
+    state: tuple[tuple[str, str], ...] = ()  # (input, output) of the model that the library keeps from run to run
     keep_input: bool = False  # run() leaves the input buffer as it was
     keep_constant_channels: bool = False  # do not remove provably constant channels
 
@@ -81,6 +82,20 @@ def parse_size(text: str | int) -> int:
     return int(size)
 
 
+def parse_states(given: Any) -> tuple[tuple[str, str], ...]:
+    """(input, output) pairs from `["h0=hn", ...]`, a dict or pairs, or UsageError."""
+    pairs = list(given.items()) if isinstance(given, Mapping) else [given] if isinstance(given, str) else list(given)
+    found = []
+    for pair in pairs:
+        ends = tuple(pair.split("=", 1)) if isinstance(pair, str) else tuple(pair)
+        if len(ends) != 2 or not all(isinstance(end, str) and end for end in ends):
+            raise UsageError(
+                f"--state {pair!r} is not INPUT=OUTPUT", "name a model input and the output that becomes it"
+            )
+        found.append((ends[0], ends[1]))
+    return tuple(found)
+
+
 def make_options(given: Mapping[str, Any], project: Mapping[str, Any] | None = None) -> CompileOptions:
     """CompileOptions from what the caller gave (None: not given), over the project file's values, over the defaults.
 
@@ -101,6 +116,8 @@ def _convert(name: str, annotation: str, value: Any) -> Any:
         return None
     if name in ("ram", "flash"):
         return parse_size(value)
+    if name == "state":
+        return parse_states(value)
     if annotation.startswith("Path"):
         return Path(value)
     expected: type = {"bool": bool, "int": int}.get(annotation, str)

@@ -25,6 +25,10 @@ def compile_command(
     backend: Annotated[str | None, Option(metavar="B", help="c or tvm [c].")] = None,
     batch: Annotated[int | None, Option(metavar="N", help="Pins a symbolic first dimension [1].")] = None,
     tune: Annotated[bool, Option("--tune", help="Choose kernels by measuring.")] = False,
+    state: Annotated[
+        list[str] | None,
+        Option(metavar="IN=OUT", help="Keep a state inside: output OUT becomes input IN of the next run; repeatable."),
+    ] = None,
     keep_input: Annotated[bool, Option("--keep-input", help="Never overwrite the input buffer.")] = False,
     keep_constant_channels: Annotated[
         bool, Option("--keep-constant-channels", help="Keep channels that are provably constant.")
@@ -51,6 +55,7 @@ def compile_command(
         "backend": backend,
         "batch": batch,
         "tune": tune or None,
+        "state": state or None,
         "keep_input": keep_input or None,
         "keep_constant_channels": keep_constant_channels or None,
         "dump_stages": dump_stages,

@@ -30,6 +30,9 @@ def quantize_command(
     symmetric: Annotated[bool, Option("--symmetric", help="Activations with zero point 0.")] = False,
     effort: Annotated[int, Option(metavar="N", help="Trial runs spent on choosing ranges.")] = 64,
     sensitivity: Annotated[int, Option(metavar="N", help="Units to say what float32 would bring for.")] = 6,
+    state: Annotated[
+        list[str] | None, Option(metavar="IN=OUT", help="OUT becomes IN of the next sample; repeatable.")
+    ] = None,
     batch: Annotated[int, Option(metavar="N", help="Pins a symbolic first dimension.")] = 1,
     as_json: JsonFlag = False,
 ) -> None:
@@ -43,6 +46,7 @@ def quantize_command(
             calib,
             out,
             batch=batch,
+            state=state or (),
             progress=progress,
             method=method,
             percentile=percentile,

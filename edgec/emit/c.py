@@ -53,6 +53,26 @@ def _ports(program: Program, ports: tuple[Port, ...], functions: tuple[str, ...]
     return rows
 
 
+def _states(program: Program) -> list[dict[str, object]]:
+    """The arrays that live between runs; zero: the byte that a reset fills them with."""
+    found: list[dict[str, object]] = []
+    for index, state in enumerate(program.states):
+        buffer = program.by_name[state.input.buffer]
+        found.append(
+            {
+                "array": f"{program.name}_state_{index}",
+                "bytes": buffer.bytes,
+                "zero": buffer.quant.zero_point & 255 if buffer.quant is not None else 0,
+                "begin": f"{program.name}_b_{buffer.name}",
+                "end": f"{program.name}_b_{state.output.buffer}",
+                "note": comment(
+                    f"{state.output.name!r} becomes {state.input.name!r}: {buffer.dtype} {list(state.input.shape)}"
+                ),
+            }
+        )
+    return found
+
+
 def _push(program: Program) -> dict[str, object] | None:
     """What `<name>_push_row` needs to know, None where the input is given at once."""
     if not pushed_input(program):
@@ -145,6 +165,8 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         ),
         "macs": sum(macs.values()),
         "push": _push(program),
+        "states": _states(program),
+        "state_bytes": program.state_bytes,
         "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
     }
     env = environment()

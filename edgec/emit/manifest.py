@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgec.emit.c import Source
-from edgec.ir.program import Port, Program, site
+from edgec.ir.program import Port, Program, State, site
 from edgec.ir.pull import pushed_input
 from edgec.ir.text import constants, print_program
 from edgec.memory.lifetime import uses
@@ -26,6 +26,19 @@ def _port(program: Program, port: Port, function: str) -> dict[str, Any]:
         "shape": list(port.shape),
         "elements": buffer.elements,
         "bytes": buffer.rows * buffer.row_bytes,
+        "scale": buffer.quant.scale if buffer.quant else None,
+        "zero_point": buffer.quant.zero_point if buffer.quant else None,
+    }
+
+
+def _state(program: Program, state: State) -> dict[str, Any]:
+    buffer = program.by_name[state.input.buffer]
+    return {
+        "input": state.input.name,
+        "output": state.output.name,
+        "dtype": buffer.dtype,
+        "shape": list(state.input.shape),
+        "bytes": buffer.bytes,
         "scale": buffer.quant.scale if buffer.quant else None,
         "zero_point": buffer.quant.zero_point if buffer.quant else None,
     }
@@ -64,7 +77,15 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         for p in program.places
     ]
     plan += [
-        {"buffer": f"scratch {i}", "offset": s.scratch_offset, "bytes": s.scratch, "first": i, "last": i, "ring": 0, "over": []}
+        {
+            "buffer": f"scratch {i}",
+            "offset": s.scratch_offset,
+            "bytes": s.scratch,
+            "first": i,
+            "last": i,
+            "ring": 0,
+            "over": [],
+        }
         for i, s in enumerate(program.segments)
         if s.scratch and s.scratch_offset >= 0
     ]
@@ -78,6 +99,8 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         "header": next(name for name in source.files if name.endswith(".h")),
         "inputs": [_port(program, p, f) for p, f in zip(program.inputs, source.input_functions, strict=True)],
         "outputs": [_port(program, p, f) for p, f in zip(program.outputs, source.output_functions, strict=True)],
+        "states": [_state(program, state) for state in program.states],
+        "state_bytes": program.state_bytes,
         "input_rows": program.by_name[pushed_input(program)].rows if pushed_input(program) else 0,
         "arena_bytes": program.arena,
         "scratch_bytes": program.scratch,

@@ -19,7 +19,7 @@ POISON = 0xA5
 
 
 class Interpreter:
-    """Runs a placed program.  references: operator name -> reference(site, y0, y1, rows).
+    """Runs a placed program; its states live from one run to the next.  references: operator name -> reference(site, y0, y1, rows).
 
     watch, if given, is called with (step, first row, rows as array) after each call: layer-by-layer comparison.
     """
@@ -35,11 +35,22 @@ class Interpreter:
         for buffer in program.buffers:
             if buffer.tile:
                 self.side[buffer.name] = np.full(buffer.row_bytes, POISON, np.uint8)
+        self.kept: dict[str, Array] = {}  # states by the name of their input: [rows, row_elements]
+        self.reset()
+
+    def reset(self) -> None:
+        """Makes every state zero."""
+        for state in self.program.states:
+            buffer = self.buffers[state.input.buffer]
+            zero = buffer.quant.zero_point if buffer.quant is not None else 0
+            self.kept[state.input.name] = np.full((buffer.rows, buffer.row_elements), zero, buffer.dtype)
 
     def run(
         self, inputs: Mapping[str, Array], watch: Callable[[Step, int, Array], None] | None = None
     ) -> dict[str, Array]:
-        """One inference.  inputs: ONNX input name -> array of any shape with the right element count (stored dtype).
+        """One inference, from the states that the one before has left.
+
+        inputs: ONNX input name -> array of any shape with the right element count (stored dtype).
 
         Returns ONNX output name -> array in the stored dtype and physical order, shaped as the port.
         """
@@ -56,6 +67,8 @@ class Interpreter:
                 arriving = data
             else:
                 self._whole(buffer)[...] = data
+        for state in self.program.states:
+            self._whole(self.buffers[state.input.buffer])[...] = self.kept[state.input.name]
         for index, call in all_calls(self.program):
             if isinstance(call, Arrival):
                 assert arriving is not None
@@ -65,6 +78,9 @@ class Interpreter:
             made = self._call(call, segment)
             if watch is not None:
                 watch(call.step, call.first, made)
+        for state in self.program.states:
+            left = self._whole(self.buffers[state.output.buffer])
+            self.kept[state.input.name] = left.reshape(self.kept[state.input.name].shape).copy()
         outputs = {}
         for port in self.program.outputs:
             outputs[port.name] = self._whole(self.buffers[port.buffer]).reshape(port.shape).copy()

@@ -164,8 +164,17 @@ class Port:
 
 
 @dataclass(frozen=True)
+class State:
+    """What the library keeps between runs, outside the arena: a run begins with it in the buffer of `input` and keeps what it leaves
+    in the buffer of `output`, as many bytes of the same meaning.  A reset makes every number zero."""
+
+    input: Port
+    output: Port
+
+
+@dataclass(frozen=True)
 class Program:
-    """A whole model below the line.  arena, scratch: bytes (0 before placement)."""
+    """A whole model below the line.  arena, scratch: bytes (0 before placement); states: ports that no caller sees."""
 
     name: str
     buffers: tuple[Buffer, ...]
@@ -178,6 +187,7 @@ class Program:
     scratch: int = 0
     target: str = ""
     contract: str = CONTRACT
+    states: tuple[State, ...] = ()
 
     def buffer(self, name: str) -> Buffer:
         """The buffer of that name; KeyError if there is none."""
@@ -187,6 +197,21 @@ class Program:
         """The buffer that owns the bytes of `name` (itself, unless it is a view)."""
         found = self.by_name[name]
         return self.base(found.view_of) if found.view_of else found
+
+    @property
+    def entries(self) -> tuple[Port, ...]:
+        """Ports that hold their values before the first step: inputs and states."""
+        return (*self.inputs, *(state.input for state in self.states))
+
+    @property
+    def exits(self) -> tuple[Port, ...]:
+        """Ports that must hold their values behind the last step: outputs and states."""
+        return (*self.outputs, *(state.output for state in self.states))
+
+    @property
+    def state_bytes(self) -> int:
+        """RAM of the states, beside the arena."""
+        return sum(self.by_name[state.input.buffer].bytes for state in self.states)
 
     @cached_property
     def by_name(self) -> dict[str, Buffer]:

@@ -5,6 +5,7 @@ buffer x   int8 1x16x16x8  rows 16  q 0.0235 -128
 buffer t0  int8 1x16x16x16  rows 16  ring 3  q 0.0471 -128
 input "image" x 1x16x16x8
 output "out" y 1x16x16x8
+state "h" in1 1x1x6 "next" t5 1x1x6
 step expand  dense  x -> t0  reach run 16  attrs {"zx": -128}  consts bias,weight  kernel dense_s8_c
 segment expand dw project add  scratch 128 at -1
 place y 0 over x
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgec.errors import ModelError
-from edgec.ir.program import Array, Buffer, Origin, Place, Port, Program, Quant, Segment, Step
+from edgec.ir.program import Array, Buffer, Origin, Place, Port, Program, Quant, Segment, State, Step
 from edgec.ir.reach import All, Reach, Run, Table, Window
 
 
@@ -64,6 +65,11 @@ def print_program(program: Program) -> str:
         out.append(line)
     for word, ports in (("input", program.inputs), ("output", program.outputs)):
         out += [f"{word} {json.dumps(p.name)} {p.buffer} {_shape(p.shape)}" for p in ports]
+    for state in program.states:
+        out.append(
+            "state "
+            + " ".join(f"{json.dumps(p.name)} {p.buffer} {_shape(p.shape)}" for p in (state.input, state.output))
+        )
     for s in program.steps:
         line = f"step {s.name}  {s.op}  {', '.join(s.inputs)} -> {s.output}"
         for reach in s.reach:
@@ -203,7 +209,9 @@ def _parse_step(words: _Words, consts: Mapping[str, Array]) -> Step:
 def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
     """The program of a text and its constants.  ModelError names the line that cannot be read."""
     head: dict[str, Any] = {}
-    parts: dict[str, list[Any]] = {k: [] for k in ("buffers", "steps", "inputs", "outputs", "segments", "places")}
+    parts: dict[str, list[Any]] = {
+        k: [] for k in ("buffers", "steps", "inputs", "outputs", "states", "segments", "places")
+    }
     for number, line in enumerate(text.splitlines(), 1):
         words = _Words(line)
         if not words or line.lstrip().startswith("#"):
@@ -223,6 +231,9 @@ def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
                     parts["inputs"].append(Port(words.json(), words.word(), words.shape()))
                 case "output":
                     parts["outputs"].append(Port(words.json(), words.word(), words.shape()))
+                case "state":
+                    ends = [Port(words.json(), words.word(), words.shape()) for _ in range(2)]
+                    parts["states"].append(State(ends[0], ends[1]))
                 case "step":
                     parts["steps"].append(_parse_step(words, consts))
                 case "segment":

@@ -158,7 +158,7 @@ def _droppable(program: Program, ranges: dict[str, _Range]) -> dict[str, Array]:
         base = program.base(buffer.name)
         if buffer.dtype != "int8" or buffer.shape[-1:] != base.shape[-1:]:
             drop[base.name][:] = False
-    for port in (*program.inputs, *program.outputs):
+    for port in (*program.entries, *program.exits):
         drop[program.base(port.buffer).name][:] = False
 
     def settle(step: Step) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import onnx_ir as ir
 
 from edgec.errors import UnsupportedError
-from edgec.ir.program import CONTRACT, CONTRACT_16, Buffer, Origin, Port, Program, Quant, default_rows
+from edgec.graph.states import States
+from edgec.ir.program import CONTRACT, CONTRACT_16, Buffer, Origin, Port, Program, Quant, State, default_rows
 from edgec.ir.reach import Run
 from edgec.lower.context import Context
 from edgec.lower.pads import fold_pads
-from edgec.lower.units import Group, LoweredUnit, constant, grow, shape_of
+from edgec.lower.units import Group, LoweredUnit, attribute, constant, grow, is_image, shape_of
 from edgec.ops.base import Tensor
 from edgec.ops.registry import by_onnx
 
@@ -33,11 +34,13 @@ FORMATS = "activations need one constant scale and an int8 or uint8 zero point, 
 class Lowerer:
     """State of one lowering.  values: ONNX value name -> Tensor."""
 
-    def __init__(self, model: ir.Model, name: str, quantized_io: bool, by_rows: bool) -> None:
+    def __init__(self, model: ir.Model, name: str, quantized_io: bool, by_rows: bool, states: States) -> None:
         self.graph = model.graph
         self.name = name
         self.quantized_io = quantized_io
         self.by_rows = by_rows
+        self.states = states
+        self.kept = {name for pair in states for name in pair}  # these ports are as quantized as the model is inside
         self.ctx = Context()
         self.values: dict[str, Tensor] = {}
         self.done: set[ir.Node] = set()
@@ -56,10 +59,21 @@ class Lowerer:
                 "`edgec ops` lists what is supported; export with another opset, replace the operator, or cut the model before it",
                 tuple(self.problems),
             )
-        outputs = tuple(self.output(value, i) for i, value in enumerate(self.graph.outputs))
+        begins = {port.name: port for port in inputs}
+        ends = {output: begins[name] for name, output in self.states}
+        outputs = tuple(self.output(value, ends.get(str(value.name))) for value in self.graph.outputs)
+        found = {port.name: port for port in outputs}
         ctx = self.ctx
         contract = CONTRACT_16 if any(b.dtype == "int16" for b in ctx.buffers.values()) else CONTRACT
-        return Program(self.name, tuple(ctx.buffers.values()), tuple(ctx.steps), inputs, outputs, contract=contract)
+        return Program(
+            self.name,
+            tuple(ctx.buffers.values()),
+            tuple(ctx.steps),
+            tuple(port for port in inputs if port.name not in self.kept),
+            tuple(port for port in outputs if port.name not in self.kept),
+            contract=contract,
+            states=tuple(State(begins[name], found[output]) for name, output in self.states),
+        )
 
     # -- borders ----------------------------------------------------------------------------------------------------------------
 
@@ -73,14 +87,18 @@ class Lowerer:
                 ((name, "input", "type"),),
             )
         perm = tuple(range(len(shape)))
-        if self.by_rows and len(shape) == 4 and _is_image(value):
+        if self.by_rows and len(shape) == 4 and is_image(value):
             perm = (0, 2, 3, 1)
         physical = tuple(shape[a] for a in perm)
         buffer = f"in{len(self.ctx.buffers)}"
         users = {use.node for use in value.uses()}
         quant = None
         dtype = DTYPES[value.dtype]
-        if self.quantized_io and users and all(u.op_type in ("QuantizeLinear", "DequantizeLinear") for u in users):
+        if (
+            (self.quantized_io or name in self.kept)
+            and users
+            and all(u.op_type in ("QuantizeLinear", "DequantizeLinear") for u in users)
+        ):
             params = {self.quant_of(u) for u in users}
             if len(params) == 1 and dtype in ("float32", "uint8"):
                 quant = params.pop()
@@ -103,14 +121,21 @@ class Lowerer:
         self.values[name] = Tensor(name, shape, dtype, perm, buffer)
         return Port(name, buffer, physical)
 
-    def output(self, value: ir.Value, index: int) -> Port:
-        """The buffer of a model output: row-major ONNX order, the model's own type unless quantized I/O is asked for."""
+    def output(self, value: ir.Value, begin: Port | None) -> Port:
+        """The buffer of a model output: row-major ONNX order, the model's own type unless quantized I/O is asked for.
+
+        begin: of the next state the port where it begins, which says type and quantization.
+        """
         name = str(value.name)
         ctx = self.ctx
         ctx.node = ""
         tensor = ctx.physical(ctx.stored(self.values[name]), tuple(range(len(shape_of(value)))))
         wanted = DTYPES.get(value.dtype, "float32")  # type: ignore[arg-type]
-        if tensor.quant is not None and wanted == "float32" and not self.quantized_io:
+        if begin is not None:
+            quant = ctx.buffers[begin.buffer].quant
+            tensor = ctx.requantized(tensor, quant) if quant is not None and not tensor.shifted else tensor
+            tensor = ctx.as_float(tensor) if ctx.buffers[begin.buffer].dtype == "float32" else tensor
+        elif tensor.quant is not None and wanted == "float32" and not self.quantized_io:
             tensor = ctx.as_float(tensor)
         elif tensor.shifted and wanted == "uint8" and not self.quantized_io:
             quant = self.int_quant(value)
@@ -310,7 +335,7 @@ class Lowerer:
             group.quantize = []
         group.others = [nodes if q is not None else [] for nodes, q in zip(group.others, quants[1:], strict=True)]
         last = group.last
-        attrs: dict[str, Any] = {name: _attribute(attr) for name, attr in node.attributes.items()}
+        attrs: dict[str, Any] = {name: attribute(attr) for name, attr in node.attributes.items()}
         bias = None
         if group.bias is not None:
             producer = group.bias.producer()
@@ -337,29 +362,12 @@ class Lowerer:
         )
 
 
-PASSING = frozenset({"QuantizeLinear", "DequantizeLinear", "Pad", "Add", "Sub", "Mul", "Div", "Identity", "Cast"})
-
-
-def _is_image(value: ir.Value) -> bool:
-    """Whether a value is planar pixels: what reads it (behind formats, padding and scaling) is a convolution or a pool."""
-    users = [use.node for use in value.uses()]
-    return bool(users) and all(
-        u.op_type in ("Conv", "MaxPool", "AveragePool") or (u.op_type in PASSING and _is_image(u.outputs[0]))
-        for u in users
-    )
-
-
-def _attribute(attr: ir.Attr) -> Any:
-    """An ONNX attribute as a Python value."""
-    value = attr.value
-    if isinstance(value, ir.TensorProtocol):
-        return value.numpy()
-    return tuple(value) if isinstance(value, list | tuple) else value
-
-
-def lower(model: ir.Model, name: str, quantized_io: bool = False, by_rows: bool = False) -> Program:
+def lower(
+    model: ir.Model, name: str, quantized_io: bool = False, by_rows: bool = False, states: States = ()
+) -> Program:
     """The program of a normalised model.  UnsupportedError lists every node that cannot be compiled, with the reason.
 
-    quantized_io: int8 at the borders; by_rows: the input will arrive by rows, so a planar image is taken as rows of pixels (H, W, C).
+    quantized_io: int8 at the borders; states: (input, output) that the library keeps from run to run;
+    by_rows: the input will arrive by rows, so a planar image is taken as rows of pixels (H, W, C).
     """
-    return fold_pads(Lowerer(model, name, quantized_io, by_rows).run())
+    return fold_pads(Lowerer(model, name, quantized_io, by_rows, states).run())

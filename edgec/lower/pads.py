@@ -1,8 +1,8 @@
 """Padding that a convolution can do itself.  Bit-exact: the frame holds what the convolution's own padding stands for.
 
-    Before: step pad   pad        x -> p      fill = zero point of x (0 for float32)
-            step conv  conv2d     p -> y      pad (0, 0)
-    After:  step conv  conv2d     x -> y      pad (top, left)
+Before: step pad   pad        x -> p      fill = zero point of x (0 for float32)
+        step conv  conv2d     p -> y      pad (0, 0)
+After:  step conv  conv2d     x -> y      pad (top, left)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def fold_pads(program: Program) -> Program:
     for step in program.steps:
         for name in step.inputs:
             readers.setdefault(name, []).append(step)
-    fixed = {p.buffer for p in program.outputs} | {b.view_of for b in program.buffers if b.view_of}
+    fixed = {p.buffer for p in program.exits} | {b.view_of for b in program.buffers if b.view_of}
     gone: dict[str, Step] = {}
     for step in program.steps:
         users = readers.get(step.output, [])

@@ -143,3 +143,23 @@ def grow(core: ir.Node) -> Group:
     group.quantize = quantizers(group.last)
     group.others = [quantizers(value) for value in core.outputs[1:]]
     return group
+
+
+PASSING = frozenset({"QuantizeLinear", "DequantizeLinear", "Pad", "Add", "Sub", "Mul", "Div", "Identity", "Cast"})
+
+
+def is_image(value: ir.Value) -> bool:
+    """Whether a value is planar pixels: what reads it (behind formats, padding and scaling) is a convolution or a pool."""
+    users = [use.node for use in value.uses()]
+    return bool(users) and all(
+        u.op_type in ("Conv", "MaxPool", "AveragePool") or (u.op_type in PASSING and is_image(u.outputs[0]))
+        for u in users
+    )
+
+
+def attribute(attr: ir.Attr) -> Any:
+    """An ONNX attribute as a Python value."""
+    value = attr.value
+    if isinstance(value, ir.TensorProtocol):
+        return value.numpy()
+    return tuple(value) if isinstance(value, list | tuple) else value

@@ -35,7 +35,7 @@ class _Arena:
     def placed(self) -> None:
         """Every stored buffer that is used lies inside the arena, on a boundary of its elements."""
         used = {n for step in self.program.steps for n in (*step.inputs, step.output)}
-        for name in sorted(used | {port.buffer for port in (*self.program.inputs, *self.program.outputs)}):
+        for name in sorted(used | {port.buffer for port in (*self.program.entries, *self.program.exits)}):
             base = self.bases[name]
             if base.tile:
                 continue
@@ -171,7 +171,11 @@ def check(program: Program, keep_input: bool = False) -> None:
     """Raises PlanError with the step, the byte and both owners if any live byte would be overwritten; returns None for a sound plan."""
     arena = _Arena(program)
     arena.placed()
-    for port in program.inputs:
+    for state in program.states:
+        first, last = (program.by_name[port.buffer] for port in (state.input, state.output))
+        if (first.bytes, first.dtype, first.quant) != (last.bytes, last.dtype, last.quant):
+            raise PlanError(f"state {state.input.name!r} does not begin as it ends", "lowering has to bring it there")
+    for port in program.entries:
         if port.buffer == pushed_input(program):
             continue
         arena.write(port.buffer, 0, program.by_name[port.buffer].rows)
@@ -197,11 +201,11 @@ def check(program: Program, keep_input: bool = False) -> None:
             arena.write(call.buffer, call.row, call.row + 1)
         else:
             _call(arena, call, regions[index])
-    kept = (*program.outputs, *(program.inputs if keep_input else ()))
+    kept = (*program.exits, *(program.inputs if keep_input else ()))
     for port in kept:
         arena.read(
             port.buffer,
             0,
             program.by_name[port.buffer].rows,
-            f"{'output' if port in program.outputs else 'kept input'} {port.name!r}",
+            f"{'output' if port in program.exits else 'kept input'} {port.name!r}",
         )

@@ -25,7 +25,8 @@ class Block:
 
 
 def uses(program: Program, keep_input: bool = False) -> dict[str, tuple[int, int]]:
-    """Stored buffer -> (first segment, last segment) of its life.  Inputs live from -1 on, outputs until behind the last segment."""
+    """Stored buffer -> (first segment, last segment) of its life.  Inputs and states live from -1 on, outputs and
+    the next states until behind the last segment."""
     life: dict[str, tuple[int, int]] = {}
 
     def touch(name: str, when: int) -> None:
@@ -35,9 +36,9 @@ def uses(program: Program, keep_input: bool = False) -> dict[str, tuple[int, int
             life[base.name] = min(first, when), max(last, when)
 
     end = len(program.segments)
-    for port in program.inputs:
+    for port in program.entries:
         touch(port.buffer, -1)
-        if keep_input:
+        if keep_input and port in program.inputs:
             touch(port.buffer, end)
     for index, segment in enumerate(program.segments):
         for name in segment.steps:
@@ -45,7 +46,7 @@ def uses(program: Program, keep_input: bool = False) -> dict[str, tuple[int, int
             for source in step.inputs:
                 touch(source, index)
             touch(step.output, index)
-    for port in program.outputs:
+    for port in program.exits:
         touch(port.buffer, end)
     return life
 

@@ -2,7 +2,7 @@
 
 A scale group is a set of values whose integers are the same but for a constant factor: a view and what it shows, an
 input of Concat that nobody else reads and the result (one rounding instead of two), x and x times a number, all states of a
-recurrent layer and the last one.
+recurrent layer and the last one, a state and what it becomes.
 Softmax and Sigmoid have the fixed params 1/256, -128: their results fill 0..1.
 """
 
@@ -55,8 +55,8 @@ class Groups:
         return [name for name, (own, _) in self.member.items() if own == group]
 
 
-def scale_groups(units: list[Unit]) -> Groups:
-    """The scale groups of all values that are quantized."""
+def scale_groups(units: list[Unit], states: tuple[tuple[str, str], ...] = ()) -> Groups:
+    """The scale groups of all values that are quantized.  states: (input, output), the same values at another time."""
     groups = Groups()
     for unit in units:
         if unit.kind == "float":
@@ -75,6 +75,11 @@ def scale_groups(units: list[Unit]) -> Groups:
         if unit.kind == "concat":
             for value in unit.activations:
                 _share(groups, value, unit, readers)
+    for begin, end in states:
+        if begin in groups.member and end in groups.member:
+            (own, factor), (into, other) = groups.member[begin], groups.member[end]
+            if own != into and own not in groups.fixed and factor == other == 1.0:
+                groups.merge(own, into)
     return groups
 
 
@@ -126,7 +131,7 @@ class Plan:
 def make_plan(model: ir.Model, options: QuantOptions, keep_float: tuple[str, ...]) -> Plan:
     """Units and scale groups of a model; params are still to be chosen."""
     units = split_units(model, keep_float)
-    return Plan(model, units, scale_groups(units), options)
+    return Plan(model, units, scale_groups(units, options.states), options)
 
 
 def constants_of(unit: Unit) -> list[tuple[int, ir.Value]]:

@@ -27,7 +27,8 @@ class QuantOptions:
     output beyond which it is left whole; effort: how many trial runs may be spent
     on choosing ranges; trial_samples: samples each of those looks at
     (None: as many as the size of the model allows); sensitivity: of how many units the report says what
-    leaving them in float32 would bring.
+    leaving them in float32 would bring; states: (input, output) of the model that get one scale, samples being one sequence: an
+    input that is a state is what the output was before, zero at first.
     """
 
     method: str = "auto"
@@ -43,6 +44,7 @@ class QuantOptions:
     effort: int = 64
     trial_samples: int | None = None
     sensitivity: int = 0
+    states: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

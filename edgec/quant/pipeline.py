@@ -19,7 +19,7 @@ from edgec.quant.observe import Seen, observe
 from edgec.quant.options import Progress, QuantOptions, QuantResult, silent
 from edgec.quant.qdq import write
 from edgec.quant.report import layers, sensitivity, suspects, worst
-from edgec.quant.runner import Samples, checked, count
+from edgec.quant.runner import Samples, checked, count, with_states
 from edgec.quant.sensitivity import auto_keep, gains, loss_of
 from edgec.quant.units import split_units
 from edgec.quant.weights import macs
@@ -47,8 +47,8 @@ def quantize(
     samples: by input name, [samples, *shape], values as the float model takes them.  Raises InputError, UsageError.
     """
     options, progress = options or QuantOptions(), progress or silent
-    samples = checked(model, samples)
     check_float(model)
+    samples = checked(model, with_states(model, samples, options.states))
     judge = Judge(model, samples, options.trial_samples or affordable(model))
     model = model.clone()
     folded = fold_chains(model)

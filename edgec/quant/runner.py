@@ -61,6 +61,22 @@ class Runner:
             yield made
 
 
+def with_states(model: ir.Model, samples: Samples, states: Sequence[tuple[str, str]]) -> Samples:
+    """The samples, run as one sequence, and beside them what each state is before each of them."""
+    if not states:
+        return samples
+    runner = Runner(model)
+    begins, ends = [name for name, _ in states], [name for _, name in states]
+    state = {name: np.zeros(runner.inputs[name].shape, np.float32) for name in begins}
+    made: dict[str, list[Array]] = {name: [] for name in begins}
+    for index in range(count(samples)):
+        for name, value in state.items():
+            made[name].append(value)
+        given = {n: at(samples[n], index, v.shape) for n, v in runner.inputs.items() if n not in state}
+        state = dict(zip(begins, runner.session.run(ends, {**given, **state}), strict=True))
+    return {**samples, **{name: np.stack(values) for name, values in made.items()}}
+
+
 def at(array: Array, index: int, shape: Sequence[int]) -> Array:
     """Sample `index` in the shape the model takes: [1, ...] where the first dimension is 1."""
     sample: Array = array[index].reshape(shape)

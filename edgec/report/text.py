@@ -66,6 +66,7 @@ def compiled(document: Document) -> RenderableType:
         *(("output", _port(entry)) for entry in document["outputs"]),
         ("steps", f"{len(document['steps'])}, {number(document['macs'])} MACs"),
         ("RAM", f"{kb(document['arena_bytes'])} arena + {kb(document['scratch_bytes'])} scratch"),
+        *(("state", f"{entry['output']} becomes {entry['input']}, {number(entry['bytes'])} B") for entry in document.get("states", ())),
     ]
     if "constant_bytes" in summary:
         rows.append(("weights", kb(summary["constant_bytes"])))

@@ -9,7 +9,7 @@ def order(program: Program) -> Program:
     """The steps that the outputs need, producers first."""
     makers = {step.output: step for step in program.steps}
     wanted: set[str] = set()
-    todo = [program.base(port.buffer).name for port in program.outputs]
+    todo = [program.base(port.buffer).name for port in program.exits]
     while todo:
         name = todo.pop()
         if name in wanted:
@@ -18,6 +18,6 @@ def order(program: Program) -> Program:
         if name in makers:
             todo += [program.base(source).name for source in makers[name].inputs]
     steps = tuple(step for step in program.steps if step.output in wanted)
-    kept = wanted | {program.base(port.buffer).name for port in program.inputs}
+    kept = wanted | {program.base(port.buffer).name for port in program.entries}
     buffers = tuple(b for b in program.buffers if program.base(b.name).name in kept)
     return program.with_(steps=steps, buffers=buffers)

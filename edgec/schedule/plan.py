@@ -90,12 +90,18 @@ def plan(
     speed are wanted.
     """
     program = order(program)
+    if pushed and program.states:
+        raise UnsupportedError(
+            "a model that keeps states cannot take its input by rows", "leave out --state or --input rows"
+        )
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     if stream or pushed:
         priced = [_Priced.of(p, features, keep_input, pushed, large) for p in (program, *spellings(program))]
         balance = limit is None and slack is not None
-        program = _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)[1]
+        program = (
+            _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)[1]
+        )
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
         program = with_scratch(with_rings(segmented([select(program, features, large=large)], alone)))
@@ -153,7 +159,9 @@ def _fitting(priced: list[_Priced], limit: int | None) -> Program:
 
 def _turned(program: Program, keep_input: bool) -> tuple[int, Program]:
     """The program with its rings, in the direction of segments that needs the smaller arena; and that arena."""
-    ways = [with_scratch(with_rings(way)) for way in (program, alternated(program))]  # rings are as long as the direction needs
+    ways = [
+        with_scratch(with_rings(way)) for way in (program, alternated(program))
+    ]  # rings are as long as the direction needs
     return min(((place(way, keep_input).program.arena, way) for way in ways), key=lambda found: found[0])
 
 

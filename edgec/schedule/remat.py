@@ -22,7 +22,7 @@ def per_reader(program: Program) -> Program:
         for name in set(step.inputs):
             readers.setdefault(program.base(name).name, []).append(step.name)
     seen_as = {b.view_of for b in program.buffers if b.view_of}
-    outputs = {program.base(p.buffer).name for p in program.outputs}
+    outputs = {program.base(p.buffer).name for p in program.exits}
     copied = {
         s.output: s
         for s in program.steps

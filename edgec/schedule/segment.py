@@ -101,7 +101,7 @@ def with_rings(program: Program) -> Program:
     """Buffers that live inside one segment stored as rings of exactly the rows that the order of calls keeps alive."""
     buffers = program.by_name
     sizes: dict[str, int] = {}
-    outside = {program.base(p.buffer).name for p in (*program.inputs, *program.outputs)}
+    outside = {program.base(p.buffer).name for p in (*program.entries, *program.exits)}
     home: dict[str, int] = {}
     for index, segment in enumerate(program.segments):
         for name in segment.steps:

@@ -80,7 +80,7 @@ class Net:
                     edge = Edge(np.maximum(edge.demand, known.demand), np.minimum(edge.first, known.first))
                 self.edges[(i, base.name)] = edge
         end = len(self.steps)
-        for port in program.outputs:
+        for port in program.exits:
             self.last_use[self.bases[port.buffer].name] = end
         self.work = [
             60.0 * self.calls(i) + kernel(s.kernel).cost(site(program, s)).instructions

@@ -33,12 +33,14 @@ def verify(
     inputs: ONNX input name -> [samples, *shape] in the library's own types; None: a few structured and random samples, on which
     disagreement at the outputs is reported but only bytes and layer bounds decide.  on: `host`, `emulator`, or a URL.
     layers: compare every step on the device too.  int8 programs must agree byte for byte, float32 ones within 1e-4 of the
-    largest magnitude.  Returns plain values; `ok` is the verdict.  Errors: InputError, ToolMissingError, BuildError, LinkError.
+    largest magnitude.  Samples of a model that keeps states are one sequence, from a reset.  Returns plain values; `ok` is
+    the verdict.  Errors: InputError, ToolMissingError, BuildError, LinkError.
     """
     folder = Path(folder)
     meaning = reference(folder)
     samples = default_samples(meaning.program) if inputs is None else _checked(folder, inputs)
     runner = device(folder, on)
+    meaning.reset()
     expected = [_run(meaning, samples, i) for i in range(count(samples))]
     got = runner.run(samples)
     different = [_differing(got[i], expected[i]) for i in range(len(expected))]
@@ -107,6 +109,7 @@ def _add_layers(
     def watch(step: Step, row: int, made: Array) -> None:
         meant[step.name].append((row, made.copy()))
 
+    meaning.reset()  # as the device that traces: a sample by itself, from the first state
     meaning.run({name: array[index] for name, array in samples.items()}, watch)
     try:
         traced = runner.trace(samples, index)

@@ -90,6 +90,7 @@ class Judge:
         options.log_severity_level = 3
         self.session: Any = runtime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
         self.types = {i.name: _NUMPY.get(i.type, "float32") for i in self.session.get_inputs()}
+        self.states = {s.input.name: np.zeros(s.input.shape, self.types[s.input.name]) for s in program.states}
 
     def feed(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """The library's inputs as the ONNX model's."""
@@ -104,14 +105,23 @@ class Judge:
         return found
 
     def values(self, sample: Mapping[str, Array]) -> dict[str, Array]:
-        """Every value that a buffer stands for, inputs and outputs included.  sample: ONNX input name -> array as the library takes it."""
-        fed = self.feed(sample)
-        names = [value.name for value in self.session.get_outputs()]
-        return {**fed, **dict(zip(names, self.session.run(names, fed), strict=True))}
+        """Every value that a buffer stands for, inputs and outputs included; states go on to the next call.
+
+        sample: ONNX input name -> array as the library takes it.
+        """
+        return self._run(sample, [value.name for value in self.session.get_outputs()])
 
     def results(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """The model's outputs only, in its own types."""
-        return dict(zip(self.outputs, self.session.run(self.outputs, self.feed(sample)), strict=True))
+        values = self._run(sample, self.outputs)
+        return {name: values[name] for name in self.outputs}
+
+    def _run(self, sample: Mapping[str, Array], names: list[str]) -> dict[str, Array]:
+        """What goes in and the values `names`; the states are taken on to the next run."""
+        fed = {**self.feed(sample), **self.states}
+        made = dict(zip(names, self.session.run(names, fed), strict=True))
+        self.states = {s.input.name: made[s.output.name] for s in self.program.states}
+        return {**fed, **made}
 
     def expected(self, port: Port, values: Mapping[str, Array]) -> Array:
         """What onnxruntime says an output is, as the library stores it."""

@@ -40,12 +40,20 @@ class Loaded:
             self._push = self._function(f"{self.name}_push_row", ctypes.c_int)
         else:
             self._run = self._function(f"{self.name}_run", None)
+        self._restart = (
+            self._function(f"{self.name}_reset", None) if self._rows or package.manifest.get("states") else None
+        )
         self._function(f"{self.name}_init", None)(None)
 
     def _function(self, name: str, result: Any) -> Any:
         function = getattr(self._library, name)
         function.restype = result
         return function
+
+    def reset(self) -> None:
+        """Makes the states that live from call to call zero; nothing where the model has none."""
+        if self._restart is not None:
+            self._restart()
 
     def __call__(self, *arrays: Array, **named: Array) -> list[Array]:
         """One inference."""
