@@ -7,6 +7,9 @@ typedef struct {
     const uint32_t *end; /* of the widened inputs */
     const uint32_t *x;   /* the widened inputs */
     int32_t round;       /* zero point and half a unit, before the shift */
+    int32_t round_odd;   /* 256 times that: of the odd channels */
+    uint32_t entry;      /* where the loop over inputs is entered, so that it needs no remainder */
+    uint32_t exit;       /* what follows a turn of it: a test, or 0 where one turn is all */
     int32_t fours;       /* inputs of a pixel / 4 */
 } edgec_dot_t;
 
@@ -68,11 +71,14 @@ static inline void edgec_widen2(uint32_t *wide, const int8_t *x0, const int8_t *
 
 #if EDGEC_DSP_ASM
 /* clang-format off */
-#define EDGEC_MAC_2X4 \
-    "ldrd r2, r3, [r0], #8\n"   "ldrd r12, lr, [r1], #8\n" \
-    "smlad r4, r12, r2, r4\n"   "smlad r5, r12, r3, r5\n"   "smlad r6, lr, r2, r6\n"    "smlad r7, lr, r3, r7\n" \
-    "sxtb16 r12, r12\n"         "sxtb16 lr, lr\n" \
-    "smlad r8, r12, r2, r8\n"   "smlad r9, r12, r3, r9\n"   "smlad r10, lr, r2, r10\n"  "smlad r11, lr, r3, r11\n"
+/* One k-pair of two pixels and two pairs of channels.  The first one of a group reads the start values of the first pixel for both. */
+#define EDGEC_MAC_2X4_FROM(a, b, c, d) \
+    "ldrd r2, r3, [r0], #8\n"         "ldrd r12, lr, [r1], #8\n" \
+    "smlad r5, r12, r3, " a "\n"      "smlad r4, r12, r2, r4\n"   "smlad r7, lr, r3, " b "\n"   "smlad r6, lr, r2, r6\n" \
+    "sxtb16 r12, r12\n"               "sxtb16 lr, lr\n" \
+    "smlad r9, r12, r3, " c "\n"      "smlad r8, r12, r2, r8\n"   "smlad r11, lr, r3, " d "\n"  "smlad r10, lr, r2, r10\n"
+#define EDGEC_MAC_2X4_FIRST EDGEC_MAC_2X4_FROM("r4", "r6", "r8", "r10")
+#define EDGEC_MAC_2X4 EDGEC_MAC_2X4_FROM("r5", "r7", "r9", "r11")
 
 #define EDGEC_MAC_1X4 \
     "ldr r2, [r0], #8\n"        "ldrd r12, lr, [r1], #8\n" \
@@ -87,18 +93,39 @@ static inline void edgec_widen2(uint32_t *wide, const int8_t *x0, const int8_t *
     "smlad r6, r12, " x ", r6\n"  "smlad r7, lr, " x ", r7\n"  "sxtb16 r12, r12\n"  "sxtb16 lr, lr\n" \
     "smlad r10, r12, " x ", r10\n" "smlad r11, lr, " x ", r11\n"
 
-/* The loop over k, sixteen inputs of each pixel a turn; frame word 16 is the address at which it is entered, so that any multiple of four will do. */
-#define EDGEC_DOT_LOOP(four) \
-    "ldr pc, [sp, #16]\n" ".p2align 2\n" \
-    "2:\n" four four four four \
-    "ldr r12, [sp]\n" "cmp r0, r12\n" "bne 2b\n"
+/* The loop over k, one copy for all shifts: entered and left by `ldr pc`, so that any number of steps will do and a short one needs no test.
+ * Frame of its callers: 0 end, 4 x, 8 round, 12 round_odd, 16 entry, 20 exit (the test, or at once the next word), 24 where to return. */
+#define EDGEC_DOT_CORE(name, turn, step) \
+    EDGEC_NAKED void name(void) \
+    { \
+        __asm__ volatile("2:\n" ".rept " #turn "\n" step ".endr\n" "ldr.w pc, [sp, #20]\n" \
+                         "ldr.w r12, [sp]\n" "cmp r0, r12\n" "bne.w 2b\n" "ldr.w pc, [sp, #24]\n"); \
+    }
+EDGEC_DOT_CORE(edgec_dot_core_2x4, 32, EDGEC_MAC_2X4)
+EDGEC_DOT_CORE(edgec_dot_core_1x4, 4, EDGEC_MAC_1X4 EDGEC_MAC_1X4)
+EDGEC_DOT_CORE(edgec_dot_core_1x8, 4, "ldrd r2, r3, [r0], #8\n" EDGEC_MAC_1X8("r2") EDGEC_MAC_1X8("r3"))
 
-/* r4 = fours -> the address of entry, `size` bytes of code for each four inputs: as many are skipped as the last turn lacks. */
-#define EDGEC_DOT_ENTRY(size) \
-    "rsb r4, r4, #0\n" "and r4, r4, #3\n" "mov r5, #" size "\n" "mul r4, r4, r5\n" "adr.w r5, 2f\n" "add r4, r4, r5\n" "orr r4, r4, #1\n" "str r4, [sp, #16]\n"
+/* r0 = dot -> the first seven words of the frame; the loop returns to label 4. */
+#define EDGEC_DOT_FRAME \
+    "ldm r0, {r4-r9}\n" "adr.w r10, 4f\n" "orr r10, r10, #1\n" "cmp r9, #0\n" "it eq\n" "moveq r9, r10\n" "stm sp, {r4-r10}\n"
 /* clang-format on */
+
+/* Entry and exit of a loop of so many steps, `turn` of them a turn (a power of two) and each of so many bytes of code. */
+static inline void edgec_dot_enter(edgec_dot_t *dot, void (*core)(void), int steps, int turn, int bytes)
+{
+    const uint32_t top = (uint32_t)(uintptr_t)core;
+    dot->entry = top + (uint32_t)((-steps & (turn - 1)) * bytes);
+    dot->exit = steps <= turn ? 0 : top + (uint32_t)(turn * bytes) + 4;
+}
+#define EDGEC_DOT_ENTER_2X4(dot) edgec_dot_enter(dot, edgec_dot_core_2x4, 2 * (dot)->fours - 1, 32, 48)
+#define EDGEC_DOT_ENTER_1X4(dot) edgec_dot_enter(dot, edgec_dot_core_1x4, (dot)->fours, 4, 64)
+#define EDGEC_DOT_ENTER_1X8(dot) edgec_dot_enter(dot, edgec_dot_core_1x8, (dot)->fours, 4, 116)
 #else
-/* One pixel and one pair of channels: x and h advance by their steps; start_s, start_t: of S and T. */
+#define EDGEC_DOT_ENTER_2X4(dot) (void)(dot)
+#define EDGEC_DOT_ENTER_1X4(dot) (void)(dot)
+#define EDGEC_DOT_ENTER_1X8(dot) (void)(dot)
+
+/* One pixel and one pair of channels: x and h advance by their steps; s, t: S and T. */
 static inline void edgec_dot_pair(const edgec_dot_t *dot, const uint32_t *x, int x_step, const int32_t *h, int h_step, int32_t *s, int32_t *t)
 {
     for (; x < dot->end; x += x_step, h += h_step) {
@@ -109,30 +136,44 @@ static inline void edgec_dot_pair(const edgec_dot_t *dot, const uint32_t *x, int
 }
 #endif
 
+/* One pixel at x, or two by turns, widened; round: before the shift. */
+static inline edgec_dot_t edgec_dot_of(const uint32_t *x, int fours, int pixels, int32_t round)
+{
+    edgec_dot_t dot = { x + 2 * pixels * fours, x, round, edgec_i32((uint32_t)round << 8), 0, 0, fours };
+    if (pixels == 2) {
+        EDGEC_DOT_ENTER_2X4(&dot);
+    } else {
+        EDGEC_DOT_ENTER_1X8(&dot);
+    }
+    return dot;
+}
+
 typedef void edgec_dot_two(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, const int32_t *stop);
 typedef void edgec_dot_one(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, const int32_t *stop);
 
-/* The same where a pixel is alone (out1 NULL) or the last group is not full: that one goes through a buffer. */
+/* The same where a pixel is alone (out1 NULL) or the last group is not full: that one holds the last four channels, some of them again;
+ * fewer than four channels go through a buffer. */
 EDGEC_SHARED void edgec_dot_2x4_odd(const edgec_dot_t *dot, const int32_t *stream, int8_t *out0, int8_t *out1, int outputs,
                                     edgec_dot_two *two, edgec_dot_one *one)
 {
-    const int words = dot->fours * 4 + 8, full = outputs / 4;
-    const int32_t *const stop = stream + full * words;
-    if (full > 0) {
+    const int words = dot->fours * 4 + 8;
+    const int32_t *const stop = stream + outputs / 4 * words, *const end = outputs % 4 != 0 ? stop + words : stop;
+    if (outputs < 4) {
+        int8_t made[8];
+        two(dot, stream, made, made + 4, end);
+        memcpy(out0, made, (size_t)outputs);
         if (out1 != NULL) {
-            two(dot, stream, out0, out1, stop);
-        } else {
-            one(dot, stream, out0, stop);
+            memcpy(out1, made + 4, (size_t)outputs);
         }
-    }
-    if (outputs % 4 != 0) {
-        int8_t last[8];
-        two(dot, stop, last, last + 4, stop + words);
-        for (int i = full * 4; i < outputs; ++i) {
-            out0[i] = last[i % 4];
-            if (out1 != NULL) {
-                out1[i] = last[4 + i % 4];
-            }
+    } else if (out1 != NULL) {
+        two(dot, stream, out0, out1, stop);
+        two(dot, stop, out0 + outputs - 4, out1 + outputs - 4, end);
+    } else {
+        edgec_dot_t single = *dot;
+        EDGEC_DOT_ENTER_1X4(&single);
+        one(&single, stream, out0, stop);
+        if (stop != end) {
+            one(&single, stop, out0 + outputs - 4, end);
         }
     }
 }

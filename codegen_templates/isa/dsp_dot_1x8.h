@@ -3,16 +3,16 @@
 /* ---- one pixel by eight channels, shift {{ shift }}{{ ", left %d" % left if left }}; the stream is that of edgec_dot_2x4, eight channels at a time ---- */
 #if EDGEC_DSP_ASM
 /* clang-format off */
-/* Frame: 0 end, 4 x, 8 round, 12 round * 256, 16 entry, 20 out, 24 end of the stream. */
+/* Frame behind that of the loop: 28 out, 32 end of the stream. */
 EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out, EDGEC_ARG const int32_t *stop)
 {
     __asm__ volatile(
-        "push {r4-r11, lr}\n" "sub sp, sp, #32\n" "strd r2, r3, [sp, #20]\n"
-        "ldm r0, {r5-r7}\n" "lsl r8, r7, #8\n" "stm sp, {r5-r8}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("116")
+        "push {r4-r11, lr}\n" "sub sp, sp, #40\n" "strd r2, r3, [sp, #28]\n" EDGEC_DOT_FRAME
         "1:\n"
         "ldr r0, [sp, #4]\n" "ldm r1!, {r4-r7{{ "" if safe else "-r11" }}}\n"{% if safe %} "mov r8, r4\n" "mov r9, r5\n" "mov r10, r6\n" "mov r11, r7\n"{% endif %}
 
-        EDGEC_DOT_LOOP("ldrd r2, r3, [r0], #8\n" EDGEC_MAC_1X8("r2") EDGEC_MAC_1X8("r3"))
+        "ldr.w pc, [sp, #16]\n"
+        "4:\n"
         {% for s in S %}"sub {{ s }}, {{ s }}, {{ T[loop.index0] }}\n" {% endfor %}
 
 {% if safe %}
@@ -28,13 +28,13 @@ EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const in
 {% for s in S %}
         "ldrd r2, r3, [r1], #8\n" "smmla {{ T[loop.index0] }}, {{ T[loop.index0] }}, r2, r12\n" "smmla {{ s }}, {{ s }}, r3, {{ "r12" if safe else "lr" }}\n"
 {% endfor %}
-        "ldr r2, [sp, #20]\n"
+        "ldr r2, [sp, #28]\n"
 {% for s in S %}
         "ssat {{ T[loop.index0] }}, #8, {{ T[loop.index0] }}, asr #{{ shift }}\n" "strb {{ T[loop.index0] }}, [r2], #1\n"
         "ssat {{ s }}, #8, {{ s }}, asr #{{ shift if safe else shift + 8 }}\n" "strb {{ s }}, [r2], #1\n"
 {% endfor %}
-        "ldr r3, [sp, #24]\n" "str r2, [sp, #20]\n" "cmp r1, r3\n" "bne 1b\n"
-        "add sp, sp, #32\n" "pop {r4-r11, pc}\n");
+        "ldr r3, [sp, #32]\n" "str r2, [sp, #28]\n" "cmp r1, r3\n" "bne 1b\n"
+        "add sp, sp, #40\n" "pop {r4-r11, pc}\n");
 }
 /* clang-format on */
 #else
@@ -55,7 +55,7 @@ static inline void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int
             s = edgec_add_wrap(odd[i], s >> 8);
 {% endif %}
             out[2 * i] = edgec_ssat8(edgec_smmla(edgec_left(t, {{ left }}), m2[2 * i], dot->round) >> {{ shift }});
-            out[2 * i + 1] = edgec_ssat8(edgec_smmla(edgec_left(s, {{ left }}), m2[2 * i + 1], {{ "dot->round) >> %d" % shift if safe else "dot->round * 256) >> %d" % (shift + 8) }});
+            out[2 * i + 1] = edgec_ssat8(edgec_smmla(edgec_left(s, {{ left }}), m2[2 * i + 1], {{ "dot->round) >> %d" % shift if safe else "dot->round_odd) >> %d" % (shift + 8) }});
         }
         stream = m2 + 8;
         out += 8;
@@ -66,14 +66,16 @@ static inline void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int
 /* All `outputs` channels of one pixel. */
 EDGEC_SHARED void {{ name }}_all(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, int outputs)
 {
-    const int words = dot->fours * 8 + 16, full = outputs / 8;
-    const int32_t *const stop = stream + full * words;
-    if (full > 0) {
-        {{ name }}(dot, stream, out, stop);
+    const int words = dot->fours * 8 + 16;
+    const int32_t *const stop = stream + outputs / 8 * words, *const end = outputs % 8 != 0 ? stop + words : stop;
+    if (outputs < 8) {
+        int8_t made[8];
+        {{ name }}(dot, stream, made, end);
+        memcpy(out, made, (size_t)outputs);
+        return;
     }
-    if (outputs % 8 != 0) {
-        int8_t last[8];
-        {{ name }}(dot, stop, last, stop + words);
-        memcpy(out + full * 8, last, (size_t)(outputs % 8));
+    {{ name }}(dot, stream, out, stop);
+    if (stop != end) { /* the last eight channels, some of them again */
+        {{ name }}(dot, stop, out + outputs - 8, end);
     }
 }

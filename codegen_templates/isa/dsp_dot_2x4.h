@@ -1,4 +1,5 @@
 {% set name = "edgec_dot_2x4_%d_%d%s" % (shift, left, "_safe" if safe else "") %}
+{% set start %}{% if safe %}"ldrd r4, r6, [r1], #8\n" "mov r8, r4\n" "mov r10, r6\n"{% else %}"ldm r1!, {r4, r6, r8, r10}\n"{% endif %}{% endset %}
 {% macro epilogue(pixels) %}
 {% set a = ["r8", "r9"][:pixels] %}{% set b = ["r4", "r5"][:pixels] %}{% set c = ["r10", "r11"][:pixels] %}{% set d = ["r6", "r7"][:pixels] %}
         {% for r in b %}"sub {{ r }}, {{ r }}, {{ a[loop.index0] }}\n" {% endfor %}{% for r in d %}"sub {{ r }}, {{ r }}, {{ c[loop.index0] }}\n" {% endfor %}
@@ -29,26 +30,22 @@
  * out0, out1: the four outputs of each pixel, then those of the next group. */
 #if EDGEC_DSP_ASM
 /* clang-format off */
-/* Frame: 0 end, 4 x, 8 round, 12 round * 256, 16 entry, 20 out0, 24 out1, 28 end of the stream. */
+/* Frame behind that of the loop: 28 out0, 32 out1, 36 end of the stream. */
 EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out0,
                             EDGEC_ARG int8_t *out1, EDGEC_ARG const int32_t *stop)
 {
     __asm__ volatile(
-        "push {r4-r11, lr}\n" "sub sp, sp, #32\n" "strd r2, r3, [sp, #20]\n" "ldr r4, [sp, #68]\n" "str r4, [sp, #28]\n"
-        "ldm r0, {r5-r7}\n" "lsl r8, r7, #8\n" "stm sp, {r5-r8}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("96")
+        "push {r4-r11, lr}\n" "sub sp, sp, #40\n" "strd r2, r3, [sp, #28]\n" "ldr r4, [sp, #76]\n" "str r4, [sp, #36]\n" EDGEC_DOT_FRAME
         "1:\n"
-{% if safe %}
-        "ldr r0, [sp, #4]\n" "ldrd r4, r6, [r1], #8\n" "mov r5, r4\n" "mov r8, r4\n" "mov r9, r4\n" "mov r7, r6\n" "mov r10, r6\n" "mov r11, r6\n"
-{% else %}
-        "ldr r0, [sp, #4]\n" "ldm r1!, {r4, r6, r8, r10}\n" "mov r5, r4\n" "mov r7, r6\n" "mov r9, r8\n" "mov r11, r10\n"
-{% endif %}
-        EDGEC_DOT_LOOP(EDGEC_MAC_2X4 EDGEC_MAC_2X4)
+        "ldr r0, [sp, #4]\n" {{ start }}
+        EDGEC_MAC_2X4_FIRST "ldr.w pc, [sp, #16]\n"
+        "4:\n"
 {{ epilogue(2) }}
-        "ldrd r2, r3, [sp, #20]\n"
+        "ldrd r2, r3, [sp, #28]\n"
         "strb r8, [r2], #1\n" "strb r4, [r2], #1\n" "strb r10, [r2], #1\n" "strb r6, [r2], #1\n"
         "strb r9, [r3], #1\n" "strb r5, [r3], #1\n" "strb r11, [r3], #1\n" "strb r7, [r3], #1\n"
-        "ldr r4, [sp, #28]\n" "strd r2, r3, [sp, #20]\n" "cmp r1, r4\n" "bne 1b\n"
-        "add sp, sp, #32\n" "pop {r4-r11, pc}\n");
+        "ldr r4, [sp, #36]\n" "strd r2, r3, [sp, #28]\n" "cmp r1, r4\n" "bne 1b\n"
+        "add sp, sp, #40\n" "pop {r4-r11, pc}\n");
 }
 
 /* The first pixel only. */
@@ -56,19 +53,14 @@ EDGEC_NAKED void {{ name }}_one(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG cons
                                 EDGEC_ARG const int32_t *stop)
 {
     __asm__ volatile(
-        "push {r4-r11, lr}\n" "sub sp, sp, #32\n" "str r2, [sp, #20]\n" "str r3, [sp, #28]\n"
-        "ldm r0, {r5-r7}\n" "lsl r8, r7, #8\n" "stm sp, {r5-r8}\n" "ldr r4, [r0, #12]\n" EDGEC_DOT_ENTRY("64")
+        "push {r4-r11, lr}\n" "sub sp, sp, #40\n" "strd r2, r3, [sp, #28]\n" EDGEC_DOT_FRAME
         "1:\n"
-{% if safe %}
-        "ldr r0, [sp, #4]\n" "ldrd r4, r6, [r1], #8\n" "mov r8, r4\n" "mov r10, r6\n"
-{% else %}
-        "ldr r0, [sp, #4]\n" "ldm r1!, {r4, r6, r8, r10}\n"
-{% endif %}
-        EDGEC_DOT_LOOP(EDGEC_MAC_1X4 EDGEC_MAC_1X4)
+        "ldr r0, [sp, #4]\n" {{ start }} "ldr.w pc, [sp, #16]\n"
+        "4:\n"
 {{ epilogue(1) }}
-        "ldr r2, [sp, #20]\n" "strb r8, [r2], #1\n" "strb r4, [r2], #1\n" "strb r10, [r2], #1\n" "strb r6, [r2], #1\n"
-        "ldr r4, [sp, #28]\n" "str r2, [sp, #20]\n" "cmp r1, r4\n" "bne 1b\n"
-        "add sp, sp, #32\n" "pop {r4-r11, pc}\n");
+        "ldr r2, [sp, #28]\n" "strb r8, [r2], #1\n" "strb r4, [r2], #1\n" "strb r10, [r2], #1\n" "strb r6, [r2], #1\n"
+        "ldr r4, [sp, #32]\n" "str r2, [sp, #28]\n" "cmp r1, r4\n" "bne 1b\n"
+        "add sp, sp, #40\n" "pop {r4-r11, pc}\n");
 }
 /* clang-format on */
 #else
@@ -89,7 +81,7 @@ static inline void {{ name }}_pixel(const edgec_dot_t *dot, const int32_t *strea
             s = edgec_add_wrap(odd[i], s >> 8);
 {% endif %}
             out[2 * i] = edgec_ssat8(edgec_smmla(edgec_left(t, {{ left }}), m2[2 * i], dot->round) >> {{ shift }});
-            out[2 * i + 1] = edgec_ssat8(edgec_smmla(edgec_left(s, {{ left }}), m2[2 * i + 1], {{ "dot->round) >> %d" % shift if safe else "dot->round * 256) >> %d" % (shift + 8) }});
+            out[2 * i + 1] = edgec_ssat8(edgec_smmla(edgec_left(s, {{ left }}), m2[2 * i + 1], {{ "dot->round) >> %d" % shift if safe else "dot->round_odd) >> %d" % (shift + 8) }});
         }
         stream = m2 + 4;
         out += 4;

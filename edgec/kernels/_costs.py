@@ -63,19 +63,18 @@ def dense_8(site: Site) -> Cost:
     return weighed(counts, [(8.26, 14.6), (1.82, 3.6), (7.9, 9.9)], 24 * outputs)
 
 
-def conv_2x4(site: Site, form: str) -> Cost:
-    """form: as conv2d.form says."""
-    outputs, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+def conv_2x4(site: Site, depth: int) -> Cost:
+    """depth: inputs of a window, padding to words included."""
+    outputs, kernel_h, kernel_w, _ = (int(n) for n in site.const("weight").shape)
     groups, each = site.int("groups"), outputs // site.int("groups")
-    rows, width, run = site.output.rows, site.ints("out")[1], kernel_w * part
-    pairs, singles = width // 2 * rows * groups, width % 2 * rows * groups
-    fours, blocks, all_ = -(-kernel_h * run // 4), -(-each // 4), pairs + singles
-    copied = rows * kernel_h * ((width - 1) * site.ints("stride")[1] * site.int("channels") + run)
-    behind = [all_ * kernel_h, 0, 0, rows * kernel_h * run * groups]
-    if form in ("staged", "near"):
-        behind = [0, all_ * kernel_h * -(-run // 4), copied if form == "staged" else rows * kernel_h * run, 0]
-    counts = [inner(fours, pairs, singles) * blocks, all_ * blocks, all_ * fours, *behind]
-    costs = [(0.97, 1.34), (52.4, 78.7), (16.8, 26.5), (7.1, 22.3), (0.8, 0.0), (1.9, 3.4), (5.9, 0.0)]
+    rows, width = site.output.rows, site.ints("out")[1]
+    calls = -(-rows // 2) if site.step.group == 2 else rows
+    pairs = (rows // 2 * width + rows % 2 * -(-width // 2) if site.step.group == 2 else rows * -(-width // 2)) * groups
+    fours, blocks = depth // 4, -(-each // 4)
+    stride = site.ints("stride")[1] if site.ints("dilation")[1] == 1 else kernel_w
+    widened = fours * min(stride, kernel_w) / kernel_w
+    counts = [pairs * blocks * 24 * fours, pairs * blocks, pairs * widened, pairs * kernel_h, pairs, calls]
+    costs = [(1.0, 1.34), (41.0, 62.0), (8.0, 12.0), (12.0, 18.0), (90.0, 140.0), (120.0, 180.0)]
     return weighed(counts, costs, groups * blocks * (4 * fours + 8) * 4)
 
 

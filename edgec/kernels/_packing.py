@@ -80,20 +80,35 @@ def pad_to(array: Array, axis: int, multiple: int) -> Array:
     return np.pad(array, widths)
 
 
-def can_pair(weight: Array) -> bool:
+def lanes(outputs: int, width: int) -> Array:
+    """The channels that groups of `width` hold, in order: a last group that is not full holds the last `width` channels, some of them
+    again; fewer channels than `width` leave lanes empty (-1)."""
+    if outputs < width:
+        return np.concatenate([np.arange(outputs), np.full(width - outputs, -1)])
+    full = np.arange(outputs // width * width)
+    return np.concatenate([full, np.arange(outputs - width, outputs)]) if outputs % width else full
+
+
+def in_lanes(array: Array, width: int) -> Array:
+    """The channels (first axis) as `lanes` orders them, zeros in the empty ones."""
+    order = lanes(len(array), width)
+    return np.where((order >= 0).reshape(-1, *[1] * (array.ndim - 1)), array[order], 0).astype(array.dtype)
+
+
+def can_pair(weight: Array, width: int) -> bool:
     """Whether channel pairs fit halfwords 256*b + a with |dot_b| < 2^23 for any int8 input.  weight: [O, ...] int8."""
     if weight.dtype != np.int8:
         return False
-    flat = weight.reshape(weight.shape[0], -1).astype(np.int64)
+    flat = in_lanes(weight.reshape(weight.shape[0], -1).astype(np.int64), width)
     odd = flat[1::2]
     return bool((odd > -128).all() and (np.abs(odd).sum(axis=1) * 128 < 2**23).all())
 
 
 @lru_cache(maxsize=2)
 def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width: int, safe: bool) -> Array:
-    weight = pad_to(np.frombuffer(data, np.int8).reshape(shape).astype(np.int32), 0, width)
-    starts = pad_to(np.frombuffer(bias, np.int32), 0, width).reshape(-1, width)
-    factors = pad_to(np.frombuffer(mult, np.int32), 0, width).reshape(-1, width) * 2
+    weight = in_lanes(np.frombuffer(data, np.int8).reshape(shape).astype(np.int32), width)
+    starts = in_lanes(np.frombuffer(bias, np.int32), width).reshape(-1, width)
+    factors = in_lanes(np.frombuffer(mult, np.int32), width).reshape(-1, width) * 2
     ordered = weight[:, pair_order(shape[1])].reshape(
         -1, width // 2, 2, shape[1] // 2, 2
     )  # group, pair, a or b, k-pair, which of it
@@ -109,7 +124,7 @@ def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width
 def pair_stream(weight: Array, bias: Array, mult: Array, width: int, safe: bool) -> Array:
     """The weights of the DSP matrix kernels as they read them, `width` output channels after another (int32 words).
 
-    weight: [O, K] int8, K a multiple of 4; bias (folded), mult: int32 [O].  Each group of channels (a, b: even and odd ones):
+    weight: [O, K] int8, K a multiple of 4; bias (folded), mult: int32 [O].  Each group of channels (a, b: even and odd `lanes`):
         256 * bias_b + bias_a modulo 2^32, then bias_a      safe: bias_a
         for each k-pair, for each channel pair (a, b): 256*b + a of both k
                                                             safe: bias_b
@@ -127,18 +142,19 @@ def extremes(site: Site, axes: tuple[int, ...]) -> Array:
     return np.asarray(np.maximum(np.abs(bias + 127 * up - 128 * down), np.abs(bias - 128 * up + 127 * down)))
 
 
-def dot_variant(site: Site, axes: tuple[int, ...]) -> dict[str, Scalar | str | bool]:
-    """Template variables of the matrix kernels: shifts, and whether odd channels need the form that takes any bias."""
+def dot_variant(site: Site, axes: tuple[int, ...], width: int) -> dict[str, Scalar | str | bool]:
+    """Template variables of the matrix kernels, `width` channels at a time: shifts, and whether odd lanes need the form that takes any
+    bias."""
     found = doubled_shift(site, axes)
     assert found is not None
     shift, left = found
-    each = int(site.const("weight").shape[0]) // (site.int("groups") if "groups" in site.step.attrs else 1)
-    odd = extremes(site, axes).reshape(-1, each)[:, 1::2]
+    groups = site.int("groups") if "groups" in site.step.attrs else 1
+    odd = np.concatenate([in_lanes(part, width)[1::2] for part in np.split(extremes(site, axes), groups)])
     safe = shift > 15 or bool((odd << left >= 1 << 23).any())
     return {"shift": shift, "left": left, "safe": safe}
 
 
-def dot_headers(site: Site, axes: tuple[int, ...], shape: str) -> tuple[str, ...]:
+def dot_headers(site: Site, axes: tuple[int, ...], width: int) -> tuple[str, ...]:
     """The isa files that a matrix kernel needs."""
-    numbers = dot_variant(site, axes)
+    numbers, shape = dot_variant(site, axes, width), "1x8" if width == 8 else "2x4"
     return "dsp_dot", f"dsp_dot_{shape} shift={numbers['shift']} left={numbers['left']} safe={int(numbers['safe'])}"

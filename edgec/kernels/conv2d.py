@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
+from edgec.ir.reach import Window
 from edgec.kernels import _costs, _winograd
 from edgec.kernels._packing import (
     can_pair,
@@ -15,7 +16,6 @@ from edgec.kernels._packing import (
     doubled_shift,
     dsp_fields,
     folded_bias,
-    pad_to,
     pair_stream,
     requantize_fields,
 )
@@ -51,7 +51,7 @@ def pack(site: Site) -> Packed:
 def is_dsp(site: Site) -> bool:
     """Whether the pair-packed stream can hold this layer.  Channels of different groups never share a pair."""
     each = int(site.const("weight").shape[0]) // site.int("groups") if "groups" in site.step.attrs else 0
-    return is_int8(site) and doubled_shift(site, AXES) is not None and all(can_pair(w) for w in by_group(site, each))
+    return is_int8(site) and doubled_shift(site, AXES) is not None and all(can_pair(w, 4) for w in by_group(site, each))
 
 
 def by_group(site: Site, each: int) -> list[Array]:
@@ -61,52 +61,87 @@ def by_group(site: Site, each: int) -> list[Array]:
 
 
 def form(site: Site) -> str:
-    """How windows are brought together.  staged: input rows are copied with their padding, short runs then copied from there;
-    near: short runs are copied from where they lie, those at the borders byte by byte;
-    direct: long kernel rows are widened where they lie; gathered: byte by byte (dilation, groups).
+    """How windows are brought together.  columns: windows slide over widened columns, each padded to whole words; where that
+    padding is much, the kernel rows of a window are taken word by word: near: from where they lie, those at the borders from a copy,
+    staged: from copies of the input rows with their padding.
     """
-    _, _, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
     plain = site.int("groups") == 1 and site.ints("dilation")[1] == 1
-    if plain and kernel_w * part >= 4 and (kernel_w * part % 4 or kernel_w * part <= 12):
-        return "staged" if site.ints("out")[1] < 40 else "near"
-    return "direct" if kernel_w * part % 4 == 0 else "gathered"
+    slim = kernel_w * (-(-kernel_h * part // 4)) <= 1.07 * (-(-kernel_h * kernel_w * part // 4))
+    if not plain or part % 4 == 0 or slim or kernel_w * part < 4:
+        return "columns"
+    return "staged" if site.ints("out")[1] < 40 else "near"
+
+
+def window_order(site: Site) -> Array:
+    """Which of the inputs of a window, flat [kernel_h, kernel_w, part], the kernel multiplies one after another; -1: a zero."""
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    index = np.arange(kernel_h * kernel_w * part).reshape(kernel_h, kernel_w, part)
+    if form(site) == "columns":
+        columns = index.transpose(1, 0, 2).reshape(kernel_w, -1)
+        return np.pad(columns, ((0, 0), (0, -columns.shape[1] % 4)), constant_values=-1).reshape(-1)
+    lines, words = index.reshape(kernel_h, -1), kernel_w * part // 4 * 4
+    order = np.concatenate([lines[:, :words].reshape(-1), lines[:, words:].reshape(-1)])
+    return np.pad(order, (0, -len(order) % 4), constant_values=-1)
+
+
+def below(site: Site) -> int:
+    """Row pointers from an output row to the next, 0 where a call cannot make two."""
+    reach = site.step.reach[0]
+    stride, dilation = site.ints("stride")[0], site.ints("dilation")[0]
+    together = isinstance(reach, Window) and (reach.out_height % 2 == 0 or reach.out_height == site.output.rows)
+    return stride // dilation if together and stride % dilation == 0 else 0
+
+
+def rows_dsp(site: Site, alone: bool, several: bool) -> int:
+    """Two rows where their width is odd: no pixel is left without a neighbour."""
+    return 2 if (alone or several) and site.ints("out")[1] % 2 and site.output.rows > 1 and below(site) else 1
+
+
+def slack(site: Site) -> int:
+    """Columns behind a window, so that overlapping ones need not be moved for each pixel where they are small."""
+    _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
+    return 3 * site.ints("stride")[1] if kernel_h * part <= 64 else 0
 
 
 def pack_dsp(site: Site) -> Packed:
-    """A weight stream for each group, windows padded to words with zeros."""
+    """A weight stream for each group, inputs in the order of window_order."""
     fields = geometry(site)
-    each = int(fields["each"])
+    each, order = int(fields["each"]), window_order(site)
     bias, mult = folded_bias(site, AXES), site.const("mult")
-    safe = bool(dot_variant(site, AXES)["safe"])
+    safe = bool(dot_variant(site, AXES, 4)["safe"])
     streams = []
     for index, weight in enumerate(by_group(site, each)):
         here = slice(index * each, (index + 1) * each)
-        streams.append(pair_stream(pad_to(weight.reshape(each, -1), 1, 4), bias[here], mult[here], 4, safe))
+        ordered = np.where(order >= 0, weight.reshape(each, -1)[:, order], 0).astype(np.int8)
+        streams.append(pair_stream(ordered, bias[here], mult[here], 4, safe))
     numbers = dsp_fields(site, AXES)
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
     fields |= {"groups": site.int("groups"), "zx": site.int("zx"), **kept, "group_words": int(streams[0].shape[1])}  # type: ignore[dict-item]
+    fields |= {"down": below(site), "slack": slack(site)}
     return Packed({**fields, "stream": np.concatenate([s.reshape(-1) for s in streams])})
 
 
 def scratch_dsp(site: Site) -> int:
-    """Two widened windows, and one kernel row (or the window) of each as bytes."""
+    """Two widened windows, and behind them what is widened from copies."""
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
-    fours = -(-kernel_h * kernel_w * part // 4)
+    window = 4 * len(window_order(site))
+    if form(site) == "columns":
+        column = window // kernel_w
+        return window + slack(site) * column + column // 2
+    if form(site) == "near":
+        return window + 2 * kernel_h * kernel_w * part
     pitch = ((site.ints("out")[1] - 1) * site.ints("stride")[1] + kernel_w) * part
-    behind = {
-        "staged": fours * 8 + kernel_h * pitch,
-        "direct": 2 * kernel_w * part,
-        "near": fours * 8,
-        "gathered": fours * 8,
-    }
-    return fours * 16 + behind[form(site)]
+    return window + (kernel_h + (below(site) if site.step.group != 1 else 0)) * pitch
 
 
 def variant_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
-    """Shifts, and for short runs the kernel's shape."""
+    """Shifts, and for kernel rows taken word by word their shape."""
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
-    found = {"form": form(site), "odd": site.ints("out")[1] % 2 == 1, **dot_variant(site, AXES)}
-    return found | ({"kernel_h": kernel_h, "run": kernel_w * part} if form(site) in ("staged", "near") else {})
+    found = {"form": form(site), **dot_variant(site, AXES, 4)}
+    if form(site) == "columns":
+        return found
+    return found | {"kernel_h": kernel_h, "run": kernel_w * part, "below": below(site) if site.step.group != 1 else 0}
 
 
 def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: float = 0.0) -> Cost:
@@ -145,10 +180,12 @@ KERNELS = [
         needs=frozenset({"dsp"}),
         when=is_dsp,
         access=("taps_null",),
+        units=lambda site: 1,
+        group=rows_dsp,
         scratch=scratch_dsp,
         variant=variant_dsp,
-        headers=lambda site: dot_headers(site, AXES, "2x4"),
-        cost=lambda site: _costs.conv_2x4(site, form(site)),
+        headers=lambda site: (*dot_headers(site, AXES, 4), "dsp_conv"),
+        cost=lambda site: _costs.conv_2x4(site, len(window_order(site))),
     ),
     Kernel(
         "conv2d_s8_c",

@@ -53,7 +53,7 @@ def is_int16(site: Site) -> bool:
 
 def is_dsp(site: Site) -> bool:
     """Whether the pair-packed stream can hold this layer."""
-    return is_int8(site) and can_pair(site.const("weight")) and doubled_shift(site, (1,)) is not None
+    return is_int8(site) and can_pair(site.const("weight"), width(site)) and doubled_shift(site, (1,)) is not None
 
 
 def pack(site: Site) -> Packed:
@@ -84,7 +84,7 @@ def width(site: Site) -> int:
 
 def pack_dsp(site: Site) -> Packed:
     weight = pad_to(site.const("weight"), 1, 4)
-    safe = bool(dot_variant(site, (1,))["safe"])
+    safe = bool(dot_variant(site, (1,), width(site))["safe"])
     stream = pair_stream(weight, folded_bias(site, (1,)), site.const("mult"), width(site), safe)
     numbers = dsp_fields(site, (1,))
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
@@ -169,8 +169,8 @@ KERNELS = [
         when=lambda site: is_dsp(site) and width(site) == 8,
         units=pixels,
         scratch=scratch_dsp,
-        variant=lambda site: {"pixels": 1, **dot_variant(site, (1,))},
-        headers=lambda site: dot_headers(site, (1,), "1x8"),
+        variant=lambda site: {"pixels": 1, **dot_variant(site, (1,), 8)},
+        headers=lambda site: dot_headers(site, (1,), 8),
         cost=_costs.dense_1x8,
     ),
     Kernel(
@@ -182,8 +182,8 @@ KERNELS = [
         when=lambda site: is_dsp(site) and width(site) == 4,
         units=pixels,
         scratch=scratch_dsp,
-        variant=lambda site: {"pixels": 2, "odd": has_single(site), **dot_variant(site, (1,))},
-        headers=lambda site: dot_headers(site, (1,), "2x4"),
+        variant=lambda site: {"pixels": 2, "odd": has_single(site), **dot_variant(site, (1,), 4)},
+        headers=lambda site: dot_headers(site, (1,), 4),
         group=rows_dsp,
         cost=_costs.dense_2x4,
     ),
