@@ -3,7 +3,12 @@
 A scale group is a set of values whose integers are the same but for a constant factor: a view and what it shows, an
 input of Concat that nobody else reads and the result (one rounding instead of two), x and x times a number, all states of a
 recurrent layer and the last one, a state and what it becomes.
-Softmax and Sigmoid have the fixed params 1/256, -128: their results fill 0..1.
+Sigmoid, and a Softmax that ends the model, have the fixed params 1/256, -128: their results fill 0..1.  The weights of an attention
+are shares of 1 among many tokens, most of them far below: their range is chosen like any other.
+
+The operands of a residual Add keep scales of their own, on purpose: the integer Add multiplies both operands and rounds once, whatever
+their scales, so a shared range would save nothing and take resolution from the operand with the smaller values.  An average pool
+rounds once as well and has a range of its own.  Concat and MaxPool only copy: there sharing saves a rounding.
 """
 
 from __future__ import annotations
@@ -19,6 +24,9 @@ from edgec.quant.units import Unit, is_float, split_units
 
 UNIT_RANGE = Params(1.0 / 256.0, -128)
 FIXED = frozenset({"Softmax", "Sigmoid", "HardSigmoid"})
+MOVED = frozenset(
+    {"Reshape", "Identity", "Transpose"}
+)  # what may stand between the last operator and the model's output
 
 
 @dataclass
@@ -36,7 +44,11 @@ class Groups:
             self.member[name] = (name, 1.0)
             self.source[name] = name
             producer = value.producer()
-            if producer is not None and producer.op_type in FIXED:
+            if (
+                producer is not None
+                and producer.op_type in FIXED
+                and (producer.op_type != "Softmax" or ends_model(value))
+            ):
                 self.fixed[name] = UNIT_RANGE
 
     def join(self, value: ir.Value, to: ir.Value, factor: float = 1.0) -> None:
@@ -53,6 +65,11 @@ class Groups:
 
     def of(self, group: str) -> list[str]:
         return [name for name, (own, _) in self.member.items() if own == group]
+
+
+def ends_model(value: ir.Value) -> bool:
+    """Whether a value is an output of the model, or becomes one by being moved only."""
+    return value.is_graph_output() or any(n.op_type in MOVED and ends_model(n.outputs[0]) for n, _ in value.uses())
 
 
 def scale_groups(units: list[Unit], states: tuple[tuple[str, str], ...] = ()) -> Groups:

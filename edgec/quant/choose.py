@@ -1,4 +1,6 @@
-"""Choosing ranges by measured error: first one method for all values, then, value by value, whatever lowers the output error.
+"""Choosing ranges by measured error: first one method for all values, then one for all results of an operator (in a deep model a
+single value's range hardly shows at the output, that of all its twelve softmaxes does), then, value by value, whatever lowers
+the output error.
 
 The number of trials is bounded by `effort`, so the time is too; the order is that of the graph, so the result does not
 depend on the machine.
@@ -47,6 +49,31 @@ def choose(plan: Plan, seen: Seen, judge: Judge) -> tuple[Plan, float]:
     errors = [session.error(p) for p in plans]
     best = min(range(len(plans)), key=lambda i: errors[i])
     return plans[best], errors[best]
+
+
+def by_operator(plan: Plan, error: float, seen: Seen, judge: Judge, progress: Progress = silent) -> tuple[Plan, float]:
+    """Other methods for all results of one operator wherever that lowers the output error."""
+    if plan.options.method != "auto":
+        return plan, error
+    proposals = propose(plan, seen)
+    makers = {str(out.name): unit.core.op_type for unit in plan.units for out in unit.outputs}
+    members: dict[str, list[str]] = {}
+    for group in proposals:
+        members.setdefault(makers.get(plan.groups.source[group], "input"), []).append(group)
+    methods = list(next(iter(proposals.values()), {}))
+    tries = [(groups, method) for groups in members.values() if len(groups) > 1 for method in methods]
+    tries = tries[: plan.options.effort]
+    session = judge.session(plan)
+    for i, (groups, method) in enumerate(tries):
+        changed = {group: proposals[group][method] for group in groups}
+        if any(_differ(plan.params[group], params) for group, params in changed.items()):
+            other = plan.with_params({**plan.params, **changed})
+            measured = session.error(other)
+            if measured < error * WORTH:
+                other.method = {**plan.method, **dict.fromkeys(groups, method)}
+                plan, error = other, measured
+        progress("choosing ranges by operator", i + 1, len(tries))
+    return plan, error
 
 
 def refine(plan: Plan, error: float, seen: Seen, judge: Judge, progress: Progress = silent) -> tuple[Plan, float]:

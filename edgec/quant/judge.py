@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgec.graph.view import Array
-from edgec.quant.assign import FIXED, Plan
+from edgec.quant.assign import FIXED, MOVED, Plan
 from edgec.quant.qdq import Written, write
 from edgec.quant.runner import Runner, Samples, count, subset
 
@@ -24,7 +24,7 @@ def judged_values(model: ir.Model) -> list[str]:
     found = []
     for out in model.graph.outputs:
         producer = out.producer()
-        while producer is not None and producer.op_type in ("Reshape", "Identity", "Transpose"):
+        while producer is not None and producer.op_type in MOVED:
             producer = producer.inputs[0].producer() if producer.inputs[0] is not None else None
         value = producer.inputs[0] if producer is not None and producer.op_type in FIXED | POSITIONS else out
         if value is None or value.is_graph_input():

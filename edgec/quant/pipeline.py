@@ -10,7 +10,7 @@ import onnx_ir as ir
 from edgec.errors import UsageError
 from edgec.graph.normalize import tidy
 from edgec.quant.assign import Plan, make_plan
-from edgec.quant.choose import choose, refine
+from edgec.quant.choose import by_operator, choose, refine
 from edgec.quant.correct import correct_biases
 from edgec.quant.equalize import equalized, find_pairs
 from edgec.quant.judge import Judge
@@ -106,7 +106,8 @@ def calibrated(model: ir.Model, samples: Samples, options: QuantOptions, judge: 
         other = planned(moved, samples, options, judge, {}, progress)
         if other.error < best.error * EQUALIZED_WORTH:
             best = replace(other, equalized=tuple(pair.value for pair in pairs))
-    plan, error = refine(best.plan, best.error, best.seen, judge, progress)
+    plan, error = by_operator(best.plan, best.error, best.seen, judge, progress)
+    plan, error = refine(plan, error, best.seen, judge, progress)
     if options.bias_correction:
         plan, error = correct_biases(plan, error, judge, progress)
     return replace(best, plan=plan, error=error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from edgec.ir.program import Array
+from tests.quant.static import quantized_by_onnxruntime
 
 
 class Builder:
@@ -80,26 +79,8 @@ def block(tokens: int, width: int, heads: int, hidden: int, seed: int = 0, opset
 
 
 def quantized(model: onnx.ModelProto, samples: list[Array]) -> onnx.ModelProto:
-    """Static QDQ, int8, per channel, as onnxruntime's own tool makes it."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.left = iter(samples)
-
-        def get_next(self) -> dict[str, Array] | None:
-            x = next(self.left, None)
-            return None if x is None else {"x": x}
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, made = Path(folder) / "f.onnx", Path(folder) / "q.onnx"
-        onnx.save(model, source)
-        kinds = sorted({n.op_type for n in model.graph.node})
-        quantize_static(
-            source, made, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=kinds, per_channel=True,
-            activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
-        )  # fmt: skip
-        return onnx.load(made)
+    """Static QDQ, int8, per channel, every operator, as onnxruntime's own tool makes it."""
+    return quantized_by_onnxruntime(model, samples, operators=sorted({n.op_type for n in model.graph.node}))
 
 
 def judge(model: onnx.ModelProto, x: Array) -> Array:

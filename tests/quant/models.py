@@ -92,3 +92,28 @@ def samples(model: ir.Model, count: int = 24, seed: int = 7) -> dict[str, Array]
     rng = np.random.default_rng(seed)
     shapes = {str(v.name): tuple(int(d) for d in v.shape or ()) for v in model.graph.inputs}
     return {name: rng.standard_normal((count, *shape[1:])).astype(np.float32) for name, shape in shapes.items()}
+
+
+def without_quantization(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The float32 twin of a QDQ model: stored weights as the numbers they mean, no rounding anywhere."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    del made.graph.node[:], made.graph.initializer[:]
+    kept = dict(stored)
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
+            q, scale, zero = (stored[name].astype(np.float32) for name in node.input)
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+            sizes = [-1 if i == axis and scale.size > 1 else 1 for i in range(q.ndim)]
+            kept[node.output[0]] = (q - zero.reshape(sizes)) * scale.reshape(sizes)
+        elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            made.graph.node.append(onnx.helper.make_node("Identity", [node.input[0]], [node.output[0]]))
+        else:
+            made.graph.node.append(node)
+    read = {name for node in made.graph.node for name in node.input}
+    made.graph.initializer.extend(onnx.numpy_helper.from_array(a, name) for name, a in kept.items() if name in read)
+    for port in (*made.graph.input, *made.graph.output):
+        port.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    del made.graph.value_info[:]
+    return made

@@ -75,7 +75,7 @@ def test_options(options: QuantOptions) -> None:
     assert all((s is not None and s.numpy().ndim == 1) == options.per_channel for s in scales)
 
 
-def test_views_share_and_softmax_is_fixed() -> None:
+def test_views_share() -> None:
     made = quantize(attention_net(), samples(attention_net()), QUICK)
     by_name = {entry["value"]: entry for entry in made.report["layers"]}
     for view, source in (("kt", "k"), ("c", "z")):
@@ -84,7 +84,16 @@ def test_views_share_and_softmax_is_fixed() -> None:
             by_name[source]["zero_point"],
         )
     assert by_name["m"]["scale"] == pytest.approx(by_name["s"]["scale"] * 0.25, rel=1e-6)
-    assert (by_name["p"]["scale"], by_name["p"]["zero_point"]) == (1 / 256, -128)
+
+
+def test_softmax_is_fixed_where_it_ends_the_model() -> None:
+    """The weights of an attention get the range they have."""
+    for net, value in ((conv_net, "y"), (attention_net, "p")):
+        model = net()
+        made = quantize(model, samples(model), QUICK)
+        entry = next(e for e in made.report["layers"] if e["value"] == value)
+        assert entry["zero_point"] == -128
+        assert (entry["scale"] == 1 / 256) == (net is conv_net) == (entry["method"] == "fixed")
 
 
 def test_keep_float() -> None:
