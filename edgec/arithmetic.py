@@ -91,7 +91,8 @@ def rescale(acc: Array, m: Array | int, k: int, zero_point: int, lo: int, hi: in
 def quantize(real: Array, scale: float, zero_point: int, dtype: str = "int8") -> Array:
     """float32 -> int8, uint8 or int16 as ONNX QuantizeLinear: round half even of real / scale in float32, then the zero point, then saturation."""
     info = np.iinfo(dtype)
-    q = np.rint(np.asarray(real, np.float32) / np.float32(scale)) + np.float32(zero_point)
+    with np.errstate(over="ignore"):  # masks of -3e38
+        q = np.rint(np.asarray(real, np.float32) / np.float32(scale)) + np.float32(zero_point)
     return np.asarray(np.clip(q, info.min, info.max), dtype)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgec.arithmetic import quantize
 from edgec.errors import UnsupportedError
 from edgec.ir.program import Array, Attr, Buffer, Origin, Quant, Step, default_rows
 from edgec.ir.reach import Reach, Run
@@ -119,8 +120,7 @@ class Context:
     def requantized(self, tensor: Tensor, quant: Quant) -> Tensor:
         """The value as integers of that quantization: itself, a quantize step, or a requantize step."""
         if tensor.is_const:
-            real = tensor.real().astype(np.float32) / np.float32(quant.scale)
-            q = np.clip(np.rint(real) + quant.zero_point, quant.lowest, quant.highest).astype(quant.dtype)
+            q = quantize(tensor.real(), quant.scale, quant.zero_point, quant.dtype)
             scale, zero = np.array([quant.scale], np.float32), np.array([quant.zero_point], np.int32)
             return replace(tensor, const=q, dtype=quant.dtype, scales=scale, zero_points=zero, axis=0)
         if tensor.quant == quant:

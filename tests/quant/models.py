@@ -14,9 +14,9 @@ from edgec.graph.normalize import normalize
 Array = np.ndarray[Any, Any]
 
 
-def parse(text: str, constants: dict[str, Array]) -> ir.Model:
+def parse(text: str, constants: dict[str, Array], opset: int = 21) -> ir.Model:
     """A normalised model: a graph in ONNX's text form, its constants given as arrays."""
-    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 21]> {text}')
+    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : {opset}]> {text}')
     for name, array in constants.items():
         proto.graph.initializer.append(onnx.numpy_helper.from_array(array.astype(array.dtype), name))
     model = ir.from_proto(proto)
