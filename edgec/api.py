@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,19 +72,21 @@ def quantize(
     batch: int = 1,
     state: Mapping[str, str] | Sequence[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
+    target: str | None = "cortex-m4",
     **options: Any,
 ) -> dict[str, Any]:
     """A float model as a QDQ model in file `out`, and the report of what that cost.
 
     calib: DATA.npz or arrays by input name, samples along the first axis; state: "IN=OUT", the output that becomes that input of the
-    next sample; options: fields of edgec.quant.QuantOptions.
+    next sample; target: whose prices of kept nodes the report tells (None: no prices); options: fields of edgec.quant.QuantOptions.
     """
     import onnx_ir
 
-    from edgec.compiler import front, model_inputs
+    from edgec.compiler import front, model_inputs, price
     from edgec.harness.samples import check_samples, load_samples
     from edgec.quant import QuantOptions
     from edgec.quant import quantize as quantize_model
+    from edgec.target import load_target
 
     path, stated = Path(model), make_options({"batch": batch, "state": state})
     inputs = model_inputs(path, stated)
@@ -92,10 +95,16 @@ def quantize(
     else:
         arrays = calib if isinstance(calib, Mapping) else {i["name"]: a for i, a in zip(inputs, calib, strict=True)}
         samples = check_samples(arrays, inputs)
-    made = quantize_model(front(path, stated), samples, QuantOptions(**options, states=stated.state), progress)
+    chosen = QuantOptions(**options, states=stated.state)
+    priced = None
+    if target is not None and (
+        chosen.sensitivity or chosen.keep_float or chosen.keep_int16 or chosen.auto_keep is not None
+    ):
+        priced = partial(price, target=load_target(target))
+    made = quantize_model(front(path, stated), samples, chosen, progress, priced)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_bytes(onnx_ir.to_proto(made.model).SerializeToString(deterministic=True))
-    return {"model": str(model), "out": str(out), **made.report}
+    return {"model": str(model), "out": str(out), "target": target, **made.report}
 
 
 def build(folder: str | Path) -> dict[str, Any]:

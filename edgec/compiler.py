@@ -21,7 +21,7 @@ from edgec.lower.channels import Removed
 from edgec.ops.registry import by_name
 from edgec.options import CompileOptions
 from edgec.schedule.plan import Plan, plan
-from edgec.schedule.tradeoff import tradeoff
+from edgec.schedule.tradeoff import predicted, tradeoff
 from edgec.target import Target, list_targets, load_target
 
 if TYPE_CHECKING:
@@ -170,6 +170,19 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
 def read_ahead(program: Program) -> int:
     """Bytes behind the arena that kernels may load and ignore."""
     return max((kernel(step.kernel).behind for step in program.steps), default=0)
+
+
+def price(model: onnx_ir.Model, target: Target) -> dict[str, int]:
+    """What a normalised model costs on a target, from its plan and the cost formulas: bytes of constants in flash (the code of its
+    kernels not counted), bytes of arena, predicted instructions of one inference.  `model` is changed."""
+    from edgec.emit.parts import collect
+    from edgec.lower import lower
+    from edgec.lower.channels import remove_constant_channels
+
+    program, _ = remove_constant_channels(lower(normalize_again(model), "model"))
+    made = planned(program, target, CompileOptions(target=target.name)).program
+    flash = sum(array.nbytes for array in collect(made).constants.values())
+    return {"flash_bytes": flash, "ram_bytes": made.arena, "instructions": predicted(made)}
 
 
 def ram_of(target: Target) -> int:

@@ -17,8 +17,11 @@ def quantize_command(
     keep_float: Annotated[
         list[str] | None, Option(metavar="NODE", help="Leave this node in float32; repeatable.")
     ] = None,
+    keep_int16: Annotated[
+        list[str] | None, Option(metavar="NODE", help="Keep 16 bits of this node's result; repeatable.")
+    ] = None,
     auto_keep: Annotated[
-        float | None, Option(metavar="DROP", help="Leave nodes in float32 until at most DROP percent is lost.")
+        float | None, Option(metavar="DROP", help="Keep nodes in int16 or float32 until at most DROP percent is lost.")
     ] = None,
     low_rank: Annotated[
         float | None, Option(metavar="R", help="Factor dense layers to at most R of their multiplications.")
@@ -29,7 +32,10 @@ def quantize_command(
     per_tensor: Annotated[bool, Option("--per-tensor", help="One scale for all channels of a weight.")] = False,
     symmetric: Annotated[bool, Option("--symmetric", help="Activations with zero point 0.")] = False,
     effort: Annotated[int, Option(metavar="N", help="Trial runs spent on choosing ranges.")] = 64,
-    sensitivity: Annotated[int, Option(metavar="N", help="Units to say what float32 would bring for.")] = 6,
+    sensitivity: Annotated[
+        int, Option(metavar="N", help="Units to say what int16 and float32 would bring and cost for.")
+    ] = 6,
+    target: Annotated[str, Option(metavar="T", help="Whose flash, RAM and instructions the prices are.")] = "cortex-m4",
     state: Annotated[
         list[str] | None, Option(metavar="IN=OUT", help="OUT becomes IN of the next sample; repeatable.")
     ] = None,
@@ -48,11 +54,13 @@ def quantize_command(
             batch=batch,
             state=state or (),
             progress=progress,
+            target=target,
             method=method,
             percentile=percentile,
             per_channel=not per_tensor,
             symmetric=symmetric,
             keep_float=tuple(keep_float or ()),
+            keep_int16=tuple(keep_int16 or ()),
             auto_keep=auto_keep,
             low_rank=low_rank,
             low_rank_error=low_rank_error,

@@ -306,7 +306,7 @@ class Lowerer:
                 node, f"operator {node.domain + '.' if node.domain else ''}{node.op_type} is not supported"
             )
         unit = self.lowered(group)
-        made = op.lower_all(unit, self.ctx)
+        made = op.lower_all(unit if op.sixteen else self.without16(unit), self.ctx)
         for value, tensor in zip(node.outputs if len(node.outputs) > 1 else [group.last], made, strict=False):
             self.values[str(value.name)] = replace(tensor, name=str(value.name))
         self.done.update(group.absorbed)
@@ -319,6 +319,19 @@ class Lowerer:
                 assert quant is not None
                 self.finish(quantize, tensor, quant)
                 self.done.add(quantize)
+
+    def without16(self, unit: LoweredUnit) -> LoweredUnit:
+        """The unit as a page sees it that does not compute with int16: float32 in its place."""
+        inputs = [
+            self.ctx.as_float(t) if t is not None and t.dtype == "int16" and t.is_quantized else t for t in unit.inputs
+        ]
+        quants = [None if q is not None and q.bits == 16 else q for q in unit.output_quants]
+        seen = replace(unit, inputs=inputs, output_quants=quants)
+        return (
+            replace(seen, quant=None, origin=unit.out_name)
+            if unit.quant is not None and unit.quant.bits == 16
+            else seen
+        )
 
     def note_origin(self, tensor: Tensor, name: str, quant: Quant | None) -> None:
         """Says which ONNX value a buffer holds, where a node has several and emit could not know."""

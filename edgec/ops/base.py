@@ -172,10 +172,12 @@ class Lowering(Protocol):
 
 
 class Op:
-    """Base of operator pages.  name: program operator; onnx: ONNX op types taken."""
+    """Base of operator pages.  name: program operator; onnx: ONNX op types taken; sixteen: it computes with int16 (lowering gives
+    the others float32 in its place)."""
 
     name: ClassVar[str] = ""
     onnx: ClassVar[tuple[str, ...]] = ()
+    sixteen: ClassVar[bool] = False
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         """Emits the steps of one ONNX node and returns the value they make."""

@@ -125,6 +125,7 @@ class Binary(Op):
     """Base of the pages; they differ in the ONNX names they take and in the name of the step."""
 
     name: ClassVar[str] = ""
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         operands = [t for t in unit.inputs if t is not None]

@@ -33,6 +33,7 @@ class Concat(Op):
 
     name = "concat"
     onnx = ("Concat",)
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)

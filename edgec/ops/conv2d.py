@@ -84,6 +84,7 @@ class Conv2d(Op):
 
     name = "conv2d"
     onnx = ("Conv",)
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         x, weight = operand(unit, 0), operand(unit, 1)

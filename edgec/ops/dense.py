@@ -52,6 +52,7 @@ class Dense(Op):
 
     name = "dense"
     onnx = ("Gemm", "MatMul")
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         x, w = operand(unit, 0), operand(unit, 1)

@@ -33,6 +33,7 @@ class Transpose(Op):
 
     name = "transpose"
     onnx = ("Transpose",)
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)
@@ -46,6 +47,7 @@ class Reshape(Op):
 
     name = "reshape"
     onnx = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)
@@ -57,6 +59,7 @@ class DepthSpace(Op):
 
     name = "depth_space"
     onnx = ("DepthToSpace", "SpaceToDepth")
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)

@@ -37,6 +37,7 @@ class Pad(RowCopy):
 
     name = "pad"
     onnx = ("Pad",)
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)

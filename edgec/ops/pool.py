@@ -95,6 +95,7 @@ class MaxPool(Op):
 
     name = "maxpool"
     onnx = ("MaxPool",)
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)
@@ -122,6 +123,7 @@ class AvgPool(Op):
 
     name = "avgpool"
     onnx = ("AveragePool",)
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         quantized = is_quantized(unit)

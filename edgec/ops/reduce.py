@@ -50,6 +50,7 @@ class Reduce(Op):
     """Common part: layout, rows, [outer, count, inner]."""
 
     means: ClassVar[bool] = False
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         x = ctx.stored(first_operand(unit))

@@ -30,6 +30,7 @@ class Slice(RowCopy):
 
     name = "slice"
     onnx = ("Slice",)
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         refuse_clamp(unit, ctx)
@@ -55,6 +56,7 @@ class Split(RowCopy):
 
     name = "split"
     onnx = ("Split",)
+    sixteen = True
 
     def lower_all(self, unit: Unit, ctx: Lowering) -> list[Tensor]:
         refuse_clamp(unit, ctx)

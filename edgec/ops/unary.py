@@ -116,6 +116,7 @@ class Unary(Op):
 
     name = "unary"
     onnx = tuple(sorted(FUNCTIONS.keys() - DELEGATED))
+    sixteen = True
 
     def lower(self, unit: Unit, ctx: Lowering) -> Tensor:
         x = unit.inputs[0]

@@ -19,10 +19,11 @@ import onnx_ir as ir
 
 from edgec.graph.view import Array, is_const
 from edgec.quant.options import QuantOptions
-from edgec.quant.ranges import Params
+from edgec.quant.ranges import Params, params16
 from edgec.quant.units import Unit, is_float, split_units
 
 UNIT_RANGE = Params(1.0 / 256.0, -128)
+UNIT_RANGE_16 = Params(1.0 / 32768.0, 0, 16)
 FIXED = frozenset({"Softmax", "Sigmoid", "HardSigmoid"})
 MOVED = frozenset(
     {"Reshape", "Identity", "Transpose"}
@@ -32,11 +33,19 @@ MOVED = frozenset(
 @dataclass
 class Groups:
     """member: value name -> (group, factor of its scale); source: group -> the value whose histogram stands for it;
-    fixed: groups whose params are not chosen."""
+    fixed: groups whose params are not chosen; wide: groups of 16 bits."""
 
     member: dict[str, tuple[str, float]] = field(default_factory=dict)
     source: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, Params] = field(default_factory=dict)
+    wide: set[str] = field(default_factory=set)
+
+    def widen(self, value: ir.Value) -> None:
+        """Gives the value's group 16 bits."""
+        group = self.member[str(value.name)][0]
+        self.wide.add(group)
+        if group in self.fixed:
+            self.fixed[group] = UNIT_RANGE_16
 
     def add(self, value: ir.Value) -> None:
         name = str(value.name)
@@ -97,6 +106,10 @@ def scale_groups(units: list[Unit], states: tuple[tuple[str, str], ...] = ()) ->
             (own, factor), (into, other) = groups.member[begin], groups.member[end]
             if own != into and own not in groups.fixed and factor == other == 1.0:
                 groups.merge(own, into)
+    for unit in units:
+        if unit.bits == 16:
+            for value in (*unit.outputs, *(v for v in unit.activations if v.is_graph_input())):
+                groups.widen(value)
     return groups
 
 
@@ -120,7 +133,8 @@ def _share(groups: Groups, value: ir.Value, concat: Unit, readers: dict[str, lis
 
 @dataclass
 class Plan:
-    """Everything that is decided about a model.  params: by group; bias: corrected biases of linear units by name."""
+    """Everything that is decided about a model.  params: by group; bias: corrected biases of linear units by name;
+    peaks: largest magnitude seen of a value, what the params of 16 bits are made from."""
 
     model: ir.Model
     units: list[Unit]
@@ -129,6 +143,12 @@ class Plan:
     params: dict[str, Params] = field(default_factory=dict)
     method: dict[str, str] = field(default_factory=dict)
     bias: dict[str, Array] = field(default_factory=dict)
+    peaks: dict[str, float] = field(default_factory=dict)
+
+    def sixteen(self, group: str, other: float = 0.0) -> Params:
+        """Params of a group of 16 bits.  other: the peak where the value was not observed."""
+        source = self.groups.source[group]
+        return params16(self.peaks.get(source, other) / self.groups.member[source][1])
 
     def of(self, value: ir.Value | str) -> Params:
         """Params of a quantized value."""
@@ -145,9 +165,11 @@ class Plan:
         return [source for group, source in self.groups.source.items() if group not in self.groups.fixed]
 
 
-def make_plan(model: ir.Model, options: QuantOptions, keep_float: tuple[str, ...]) -> Plan:
+def make_plan(
+    model: ir.Model, options: QuantOptions, keep_float: tuple[str, ...], keep_int16: tuple[str, ...] = ()
+) -> Plan:
     """Units and scale groups of a model; params are still to be chosen."""
-    units = split_units(model, keep_float)
+    units = split_units(model, keep_float, keep_int16)
     return Plan(model, units, scale_groups(units, options.states), options)
 
 

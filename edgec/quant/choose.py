@@ -28,6 +28,9 @@ def propose(plan: Plan, seen: Seen) -> dict[str, dict[str, Params]]:
             histogram = seen.histograms[source]
             factor = plan.groups.member[source][1]
             made = candidates(histogram, plan.options)
+            if group in plan.groups.wide:
+                found[group] = dict.fromkeys(made, plan.sixteen(group))
+                continue
             found[group] = {name: params.times(1.0 / factor) for name, params in made.items()}
     return found
 

@@ -66,11 +66,11 @@ def shadowed(plan: Plan, units: list[Unit]) -> tuple[ir.Model, dict[str, tuple[s
         key = str(source.name)
         if key not in rounded:
             scale = constant(graph, np.array(params.scale, np.float32), f"{key}_scale")
-            zero = constant(graph, np.array(params.zero_point, np.int8), f"{key}_zero_point")
+            zero = constant(graph, np.array(params.zero_point, params.dtype), f"{key}_zero_point")
             q = insert(core, "QuantizeLinear", [source, scale, zero], name=f"{key}_quantize")
             rounded[key] = insert(core, "DequantizeLinear", [q, scale, zero], like=source, name=f"{key}_dequantize")
         bias = plan.bias.get(unit.name, bias_values(unit))
-        weight = quantize_weight(unit, bias, params.scale, plan.options.per_channel)
+        weight = quantize_weight(unit, bias, params, plan.options.per_channel)
         attributes = {name: attribute.value for name, attribute in core.attributes.items()}
         pair = []
         for value, w in (

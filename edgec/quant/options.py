@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 METHODS = ("auto", "minmax", "percentile", "mse", "entropy")
+Price = Callable[["ir.Model"], dict[str, int]]  # a QDQ model -> its flash bytes, RAM bytes, instructions
 Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
 
@@ -21,13 +22,14 @@ class QuantOptions:
 
     method: how ranges are chosen; auto measures every method and then tensor by tensor; percentile: share of values kept
     inside; per_channel: weights with one scale for each output channel; symmetric: activations with zero point 0;
-    bias_correction, equalize: switch those off; keep_float: nodes to leave in float32; auto_keep: leave units in float32
+    bias_correction, equalize: switch those off; keep_float: nodes to leave in float32; keep_int16: nodes whose results keep 16
+    bits (model inputs that they read too), int16 computed with int8 weights; auto_keep: keep units in int16 or float32
     until the loss is at most that (percentage points of changed top-1 for a classifier, else percent of output error);
     low_rank: share of the MACs of a dense layer that its two factors may cost, low_rank_error: relative error of the layer's
     output beyond which it is left whole; effort: how many trial runs may be spent
     on choosing ranges; trial_samples: samples each of those looks at
     (None: as many as the size of the model allows); sensitivity: of how many units the report says what
-    leaving them in float32 would bring; states: (input, output) of the model that get one scale, samples being one sequence: an
+    keeping them in int16 or float32 would bring; states: (input, output) of the model that get one scale, samples being one sequence: an
     input that is a state is what the output was before, zero at first.
     """
 
@@ -38,6 +40,7 @@ class QuantOptions:
     bias_correction: bool = True
     equalize: bool = True
     keep_float: tuple[str, ...] = ()
+    keep_int16: tuple[str, ...] = ()
     auto_keep: float | None = None
     low_rank: float | None = None
     low_rank_error: float = 1.0

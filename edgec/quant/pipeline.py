@@ -16,7 +16,8 @@ from edgec.quant.equalize import equalized, find_pairs
 from edgec.quant.judge import Judge
 from edgec.quant.lowrank import factorize, fold_chains
 from edgec.quant.observe import Seen, observe
-from edgec.quant.options import Progress, QuantOptions, QuantResult, silent
+from edgec.quant.options import Price, Progress, QuantOptions, QuantResult, silent
+from edgec.quant.prices import prices
 from edgec.quant.qdq import write
 from edgec.quant.report import layers, sensitivity, suspects, worst
 from edgec.quant.runner import Samples, checked, count, with_states
@@ -40,11 +41,16 @@ class Ready:
 
 
 def quantize(
-    model: ir.Model, samples: Samples, options: QuantOptions | None = None, progress: Progress | None = None
+    model: ir.Model,
+    samples: Samples,
+    options: QuantOptions | None = None,
+    progress: Progress | None = None,
+    price: Price | None = None,
 ) -> QuantResult:
     """The QDQ model of a normalised float model, and the report of what it cost.
 
-    samples: by input name, [samples, *shape], values as the float model takes them.  Raises InputError, UsageError.
+    samples: by input name, [samples, *shape], values as the float model takes them; price: what a model costs on a target,
+    for the report.  Raises InputError, UsageError.
     """
     options, progress = options or QuantOptions(), progress or silent
     check_float(model)
@@ -59,11 +65,12 @@ def quantize(
     written = write(ready.plan)
     entries = layers(ready.plan, written, ready.seen, judge)
     order = suspects(entries)
-    plan, kept_float = auto_keep(ready.plan, order, judge, progress)
-    if kept_float:
+    plan, keep = auto_keep(ready.plan, order, judge, progress)
+    if keep:
         written = write(plan)
         entries = layers(plan, written, ready.seen, judge)
     error, loss = loss_of(plan, judge)
+    found = gains(plan, suspects(entries)[: options.sensitivity], judge, progress)
     report: dict[str, Any] = {
         "samples": count(samples),
         "method": options.method,
@@ -72,15 +79,19 @@ def quantize(
         "loss_is": "percent of samples whose top-1 changed" if judge.classifies else "percent of the output's RMS",
         "quantized": sum(unit.kind != "float" for unit in plan.units),
         "float": [unit.name for unit in plan.units if unit.kind == "float"],
-        "kept_float": [*options.keep_float, *kept_float],
+        "int16": [unit.name for unit in plan.units if unit.bits == 16],
+        "kept_float": [*options.keep_float, *(name for name, form in keep.items() if form == "float32")],
+        "kept_int16": [*options.keep_int16, *(name for name, form in keep.items() if form == "int16")],
         "equalized": list(ready.equalized),
         "bias_corrected": sorted(plan.bias),
         "folded": folded,
         "low_rank": factored,
         "layers": entries,
         "worst": worst(entries),
-        "sensitivity": sensitivity(gains(plan, suspects(entries)[: options.sensitivity], judge, progress), error),
+        "sensitivity": sensitivity(found, error),
     }
+    if price is not None:
+        report["prices"] = prices(plan, [gain.node for gain in found], price, progress)
     return QuantResult(written.model, report)
 
 
@@ -122,8 +133,9 @@ def planned(
     progress: Progress,
 ) -> Ready:
     """Observed, one method for all values, biases corrected.  axes: values whose channels' peaks are wanted."""
-    plan = make_plan(model, options, options.keep_float)
+    plan = make_plan(model, options, options.keep_float, options.keep_int16)
     seen = observe(model, samples, plan.sources, axes, progress)
+    plan.peaks = {name: max(abs(h.lo), abs(h.hi)) for name, h in seen.histograms.items()}
     plan, error = choose(plan, seen, judge)
     if options.bias_correction:
         plan, error = correct_biases(plan, error, judge, progress)

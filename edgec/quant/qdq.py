@@ -8,6 +8,7 @@ After::
 
     x -> Q -> DQ -> Conv(DQ(w int8), DQ(b int32)) -> Relu -> Q -> DQ -> y
 
+Values of 16 bits are int16 with zero point 0 (ONNX has that from opset 21 on, which is what a normalised model is in).
 Elementwise constants, LayerNorm's scale and bias stay float: compiled code has their exact values in its tables.
 In a trial model weights are float numbers that int8 can hold, and all scales, zero points and biases are initialisers
 by name, so that one session can try many plans.
@@ -55,7 +56,7 @@ class Written:
         for name, scale in self.scales.items():
             params = plan.of(name)
             given[scale] = np.array(params.scale, np.float32)
-            given[self.zeros[name]] = np.array(params.zero_point, np.int8)
+            given[self.zeros[name]] = np.array(params.zero_point, params.dtype)
         units = {unit.name: unit for unit in plan.units}
         for name, bias in self.biases.items():
             given[bias] = plan.bias.get(name, bias_values(units[name])).astype(np.float32)
@@ -103,7 +104,7 @@ class _Writer:
                 name=f"{name}_quantize",
                 after=producer is not None,
             )
-            q.shape, q.type = value.shape, ir.TensorType(ir.DataType.INT8)
+            q.shape, q.type = value.shape, ir.TensorType(ir.DataType.INT16 if params.bits == 16 else ir.DataType.INT8)
             maker = q.producer()
             assert maker is not None
             made = insert(
@@ -116,7 +117,7 @@ class _Writer:
     def numbers(self, name: str, params: Params) -> tuple[ir.Value, ir.Value]:
         """Scale and zero point as initialisers."""
         scale = constant(self.graph, np.array(params.scale, np.float32), f"{name}_scale")
-        zero = constant(self.graph, np.array(params.zero_point, np.int8), f"{name}_zero_point")
+        zero = constant(self.graph, np.array(params.zero_point, params.dtype), f"{name}_zero_point")
         self.done.scales[name], self.done.zeros[name] = str(scale.name), str(zero.name)
         return scale, zero
 
@@ -178,8 +179,8 @@ class _Writer:
             value = insert(core, "QuantizeLinear", [value, scale, zero], name=f"{name}_quantize")
         else:
             scale = constant(self.graph, np.array(params.scale, np.float32), f"{name}_scale")
-            zero = constant(self.graph, np.array(params.zero_point, np.int8), f"{name}_zero_point")
-            q = quantize(array, params.scale, params.zero_point)
+            zero = constant(self.graph, np.array(params.zero_point, params.dtype), f"{name}_zero_point")
+            q = quantize(array, params.scale, params.zero_point, params.dtype)
             value = constant(self.graph, q, f"{name}_q")
         made = insert(
             core, "DequantizeLinear", [value, scale, zero], like=core.inputs[index], name=f"{name}_dequantize"
@@ -201,15 +202,15 @@ class _Writer:
     def linear(self, unit: Unit, core: ir.Node) -> None:
         """Weights and bias; all of the bias in one place: the Add behind, or the core's third operand."""
         bias = self.plan.bias.get(unit.name, bias_values(unit))
-        input_scale = self.plan.of(unit.activations[0]).scale
-        weight = quantize_weight(unit, bias, input_scale, self.plan.options.per_channel)
+        source = self.plan.of(unit.activations[0])
+        weight = quantize_weight(unit, bias, source, self.plan.options.per_channel)
         made = self.stored(
             core, f"{unit.name}_weight", weight.stored, weight.scale, weight.axis, weight.real, core.inputs[1]
         )
         inputs = [core.inputs[0], made]
         wanted = unit.bias_add is None and (bool(np.any(bias)) or len(core.inputs) > 2 or unit.name in self.plan.bias)
         if unit.bias_add is not None or wanted:
-            q, scale = quantize_bias(bias, input_scale, weight)
+            q, scale = quantize_bias(bias, source.scale, weight)
             real = bias.astype(np.float32)
             target = core if unit.bias_add is None else self.nodes[str(unit.bias_add.name)]
             if unit.bias_add is not None and core.op_type == "Conv":

@@ -17,28 +17,35 @@ from edgec.graph.view import Array
 from edgec.quant.options import QuantOptions
 
 LEVELS = 255
+HEADROOM = 1.25  # int16 values may grow so much beyond what was seen: a third of a bit
 SMALLEST = 2.0**-40  # a scale below it would come from a value that is 0 throughout
 STEPS = 48  # shrink factors tried from the whole range down
 
 
 @dataclass(frozen=True)
 class Params:
-    """Scale (a float32 value) and zero point of an int8 value."""
+    """Scale (a float32 value) and zero point of an int8 value, or of an int16 one (bits 16, zero point 0)."""
 
     scale: float
     zero_point: int
+    bits: int = 8
 
     @property
     def lo(self) -> float:
-        return self.scale * (-128 - self.zero_point)
+        return self.scale * (-(1 << (self.bits - 1)) - self.zero_point)
 
     @property
     def hi(self) -> float:
-        return self.scale * (127 - self.zero_point)
+        return self.scale * ((1 << (self.bits - 1)) - 1 - self.zero_point)
+
+    @property
+    def dtype(self) -> str:
+        """Of the stored integers."""
+        return f"int{self.bits}"
 
     def times(self, factor: float) -> Params:
         """Params of the same integers meaning `factor` times as much."""
-        return Params(float(np.float32(self.scale * factor)), self.zero_point)
+        return Params(float(np.float32(self.scale * factor)), self.zero_point, self.bits)
 
 
 @dataclass
@@ -91,6 +98,11 @@ def params_for(lo: float, hi: float, symmetric: bool = False) -> Params:
         return Params(max(float(np.float32(max(-lo, hi) / 127)), SMALLEST), 0)
     scale = max(float(np.float32((hi - lo) / LEVELS)), SMALLEST)
     return Params(scale, int(np.clip(np.rint(-128 - lo / scale), -128, 127)))
+
+
+def params16(peak: float) -> Params:
+    """int16 params for values of at most that magnitude, with headroom."""
+    return Params(max(float(np.float32(peak * HEADROOM / 32767)), SMALLEST), 0, 16)
 
 
 def candidates(seen: Histogram, options: QuantOptions) -> dict[str, Params]:

@@ -69,6 +69,7 @@ def layers(plan: Plan, written: Written, seen: Seen, judge: Judge) -> list[dict[
             "seen_hi": float(hi[i]),
             "scale": params[i].scale,
             "zero_point": params[i].zero_point,
+            "bits": params[i].bits,
             "saturated_percent": round(100.0 * float(clipped[i] / max(size[i], 1)), 4),
             "method": plan.method.get(group, "given"),
             "crest": None if histogram is None else _crest(histogram),
@@ -86,8 +87,7 @@ def _weights(plan: Plan, unit: Unit) -> dict[str, Any]:
     """Multiply-accumulates, and the noise of the worst matrix of weights."""
     if unit.kind == "linear":
         bias = plan.bias.get(unit.name, bias_values(unit))
-        scale = plan.of(unit.activations[0]).scale
-        stored = [quantize_weight(unit, bias, scale, plan.options.per_channel)]
+        stored = [quantize_weight(unit, bias, plan.of(unit.activations[0]), plan.options.per_channel)]
     elif unit.kind == "recurrent":
         stored = list(recurrent_weights(unit, plan.options.per_channel).values())
     else:
@@ -120,9 +120,9 @@ def advice(entry: dict[str, Any], weakest: dict[str, Any]) -> str:
         return "its weights differ too much within a channel: retrain with weight decay, or --keep-float this node"
     own = entry["range_sqnr_db"]
     if own is not None and own < POOR + 10 and (entry["crest"] or 0) > 20:
-        return "a few outliers stretch its range: --method percentile or mse, or --keep-float this node"
+        return "a few outliers stretch its range: --method percentile or mse, or --keep-int16 this node"
     if own is not None and own < POOR + 10:
-        return "its values need more than 8 bits: --keep-float this node"
+        return "its values need more than 8 bits: --keep-int16 this node"
     return f"its noise comes from other layers; most of its own has {weakest['node']!r} ({own_noise(weakest):.1f} dB)"
 
 
@@ -136,5 +136,9 @@ def worst(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def sensitivity(found: list[Gain], error: float) -> list[dict[str, Any]]:
-    """Gains as plain values; error_share: what the output error falls to."""
-    return [{**asdict(gain), "error_share": round(gain.error / error, 4) if error > 0 else 1.0} for gain in found]
+    """Gains as plain values; error_share, int16_error_share: what the output error falls to."""
+
+    def share(of: float) -> float:
+        return round(of / error, 4) if error > 0 else 1.0
+
+    return [{**asdict(g), "error_share": share(g.error), "int16_error_share": share(g.int16_error)} for g in found]

@@ -1,41 +1,67 @@
-"""Which units cost most accuracy, and which to leave in float32."""
+"""Which units cost most accuracy, and which to keep in int16 or float32."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgec.quant.assign import Plan, make_plan
 from edgec.quant.judge import Judge, squared
 from edgec.quant.options import Progress, silent
+from edgec.quant.ranges import Params
 from edgec.quant.units import Unit
 from edgec.quant.weights import float_weights, macs
 
 CANDIDATES = 24
+FORMS = ("int16", "float32")
+ENOUGH = 0.7  # int16 is taken if it recovers at least this share of what float32 recovers
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What leaving one unit in float32 brings.  error: output error then; loss: in the unit of `auto_keep`; weight_bytes: flash it
-    costs more (float32 instead of int8 weights); macs: multiply-accumulates that become float."""
+    """What keeping one unit brings.  error: output error with it in float32; loss: in the unit of `auto_keep`; int16_error,
+    int16_loss: the same for int16; weight_bytes: flash that float32 costs more (its weights are not int8); macs:
+    multiply-accumulates that become float."""
 
     node: str
     error: float
     loss: float
     weight_bytes: int
     macs: int
+    int16_error: float
+    int16_loss: float
 
 
-def kept(plan: Plan, keep: Iterable[str]) -> Plan:
-    """The same plan with further nodes left in float32."""
-    names = tuple(dict.fromkeys([*plan.options.keep_float, *keep]))
-    made = make_plan(plan.model, plan.options, names)
-    made.params = {group: made.groups.fixed.get(group) or plan.of(group) for group in made.groups.source}
+def kept(plan: Plan, keep: Mapping[str, str], bare: bool = False) -> Plan:
+    """The same plan with further nodes in another form (name -> int16 or float32).  bare: without those that the options keep."""
+    options = replace(plan.options, keep_float=(), keep_int16=()) if bare else plan.options
+    floats, wides = ([name for name, form in keep.items() if form == wanted] for wanted in ("float32", "int16"))
+    made = make_plan(plan.model, options, (*options.keep_float, *floats), (*options.keep_int16, *wides))
+    made.peaks = plan.peaks
+    made.params = {group: made.groups.fixed.get(group) or _params(plan, made, group) for group in made.groups.source}
     made.method = {group: plan.method.get(group, "given") for group in made.params}
     made.bias = {
         unit.name: plan.bias[unit.name] for unit in made.units if unit.kind == "linear" and unit.name in plan.bias
+    }
+    return made
+
+
+def _params(plan: Plan, made: Plan, group: str) -> Params:
+    """What a group of `made` has in `plan`, or its 16-bit form."""
+    before = plan.of(group)
+    return made.sixteen(group, max(-before.lo, before.hi)) if group in made.groups.wide else before
+
+
+def all_int8(plan: Plan) -> Plan:
+    """The plan that keeps nothing, for its price: what was kept in float32 has no params, any will do."""
+    made = make_plan(plan.model, plan.options, ())
+    some = Params(1.0 / 16.0, 0)
+    known = {group: plan.of(group) if group in plan.groups.member else some for group in made.groups.source}
+    made.params = {
+        group: made.groups.fixed.get(group) or (some if params.bits == 16 else params)
+        for group, params in known.items()
     }
     return made
 
@@ -55,33 +81,41 @@ def loss_of(plan: Plan, judge: Judge) -> tuple[float, float]:
 
 
 def gains(plan: Plan, suspects: list[str], judge: Judge, progress: Progress = silent) -> list[Gain]:
-    """What each of these units alone would bring in float32, best first."""
+    """What each of these units alone would bring in either form, best first."""
     units = {unit.name: unit for unit in plan.units}
     found = []
     for i, name in enumerate(suspects[:CANDIDATES]):
-        error, loss = loss_of(kept(plan, [name]), judge)
-        found.append(Gain(name, error, loss, *_price(units[name])))
+        (wide_error, wide_loss), (error, loss) = (loss_of(kept(plan, {name: form}), judge) for form in FORMS)
+        found.append(Gain(name, error, loss, *_price(units[name]), wide_error, wide_loss))
         progress("sensitivity", i + 1, min(len(suspects), CANDIDATES))
-    return sorted(found, key=lambda gain: gain.error)
+    return sorted(found, key=lambda gain: min(gain.error, gain.int16_error))
 
 
 def _price(unit: Unit) -> tuple[int, int]:
     return 3 * sum(real.size for real in float_weights(unit)), macs(unit)
 
 
-def auto_keep(plan: Plan, suspects: list[str], judge: Judge, progress: Progress = silent) -> tuple[Plan, list[str]]:
-    """Leaves units in float32, the most helpful first, until the loss is within options.auto_keep; and their names."""
+def auto_keep(
+    plan: Plan, suspects: list[str], judge: Judge, progress: Progress = silent
+) -> tuple[Plan, dict[str, str]]:
+    """Keeps units in int16 or float32, the most helpful first, until the loss is within options.auto_keep; name -> form.
+
+    int16 comes first, the cheaper form in flash and RAM (half the bytes of float32 values, a quarter of its weights); float32 where
+    int16 recovers less than ENOUGH of what float32 does, and does not bring the loss within bounds.
+    """
     allowed = plan.options.auto_keep
     error, loss = loss_of(plan, judge)
     if allowed is None or loss <= allowed:
-        return plan, []
-    names: list[str] = []
-    best = plan
+        return plan, {}
+    start, keep, best = error, dict[str, str](), plan
     for gain in gains(plan, suspects, judge, progress):
-        tried = kept(plan, [*names, gain.node])
-        new_error, new_loss = loss_of(tried, judge)
-        if new_error < error:
-            names, best, error, loss = [*names, gain.node], tried, new_error, new_loss
+        enough = start - gain.int16_error >= ENOUGH * (start - gain.error)
+        for form in FORMS if gain.int16_error < start else ("float32",):
+            tried = kept(plan, {**keep, gain.node: form})
+            new_error, new_loss = loss_of(tried, judge)
+            if new_error < error and (form == "float32" or enough or new_loss <= allowed):
+                keep, best, error, loss = {**keep, gain.node: form}, tried, new_error, new_loss
+                break
         if loss <= allowed:
             break
-    return best, names
+    return best, keep

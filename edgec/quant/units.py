@@ -31,6 +31,7 @@ VIEWS = frozenset(
     "Reshape Transpose Flatten Squeeze Unsqueeze Identity Dropout Split Slice Gather Expand Tile Pad DepthToSpace "
     "SpaceToDepth MaxPool GlobalMaxPool Resize ReduceMax ReduceMin TopK".split()
 )
+WIDE = frozenset({"linear", "compute", "view", "concat", "scaled"})  # kinds whose results may have 16 bits
 JOINS = frozenset({"Concat", "Where", "ScatterND"})
 READERS = frozenset({"ArgMax", "ArgMin", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
 COMPUTES = frozenset(
@@ -51,6 +52,7 @@ class Unit:
     bias_add: ir.Node | None = None
     factor: float = 1.0  # of a scaled unit: output = factor * input
     activations: list[ir.Value] = field(default_factory=list)  # computed float operands of core
+    bits: int = 8  # of its results
 
     @property
     def name(self) -> str:
@@ -74,13 +76,13 @@ def used_outputs(core: ir.Node) -> list[ir.Value]:
     return [v for v in core.outputs if is_float(v) and (v.uses() or v.is_graph_output())]
 
 
-def split_units(model: ir.Model, keep_float: tuple[str, ...] = ()) -> list[Unit]:
-    """The units of a normalised float model in graph order.  Raises UsageError for a name in keep_float that no node has."""
-    unknown = set(keep_float) - {str(node.name) for node in model.graph}
+def split_units(model: ir.Model, keep_float: tuple[str, ...] = (), keep_int16: tuple[str, ...] = ()) -> list[Unit]:
+    """The units of a normalised float model in graph order.  Raises UsageError for a name to keep that no node has."""
+    unknown = {*keep_float, *keep_int16} - {str(node.name) for node in model.graph}
     if unknown:
         raise UsageError(
             f"there is no node {', '.join(map(repr, sorted(unknown)))} in the model",
-            "`edgec quantize` without --keep-float lists the nodes in its report",
+            "`edgec quantize` without names to keep lists the nodes in its report",
         )
     taken: set[ir.Node] = set()
     units: list[Unit] = []
@@ -89,6 +91,8 @@ def split_units(model: ir.Model, keep_float: tuple[str, ...] = ()) -> list[Unit]
             unit = _grow(node)
             if any(str(member.name) in keep_float for member in unit.nodes):
                 unit.kind = "float"
+            elif unit.kind in WIDE and any(str(member.name) in keep_int16 for member in unit.nodes):
+                unit.bits = 16
             taken.update(unit.nodes)
             units.append(unit)
     return units

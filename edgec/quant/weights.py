@@ -14,10 +14,13 @@ import onnx_ir as ir
 
 from edgec.graph.view import Array, const_array, input_at, shape
 from edgec.quant import recurrent
-from edgec.quant.ranges import SMALLEST
+from edgec.quant.ranges import SMALLEST, Params
 from edgec.quant.units import Unit, bias_of, weight_axis, weight_groups
 
-BIAS_BITS = 24  # a bias takes no more of the accumulator: its channel's weights get a coarser scale instead
+BIAS_BITS = {
+    8: 24,
+    16: 30,
+}  # a bias takes no more of the accumulator: its channel's weights get a coarser scale instead
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,13 @@ def has_bias(unit: Unit) -> bool:
     return unit.core.op_type in ("Conv", "ConvTranspose", "Gemm") or unit.bias_add is not None
 
 
-def quantize_weight(unit: Unit, bias: Array, input_scale: float, per_channel: bool) -> Weight:
-    """Weights as integers.  A channel whose bias would outgrow BIAS_BITS gets the scale at which it does not."""
-    floor = (np.abs(bias) / (input_scale * 2.0**BIAS_BITS)).reshape(weight_groups(unit.core), -1).max(axis=0)
+def quantize_weight(unit: Unit, bias: Array, source: Params, per_channel: bool) -> Weight:
+    """Weights as integers.  source: of the input.  A channel whose bias would outgrow BIAS_BITS gets the scale at which it does not."""
+    floor = (
+        (np.abs(bias) / (source.scale * 2.0 ** BIAS_BITS[source.bits]))
+        .reshape(weight_groups(unit.core), -1)
+        .max(axis=0)
+    )
     return to_integers(weight_of(unit), weight_axis(unit.core), floor, per_channel)
 
 

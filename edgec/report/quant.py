@@ -11,14 +11,14 @@ LAYERS = ("layer", "op", "SQNR dB", "own dB", "weights dB", "range", "clipped %"
 
 
 def quantized(document: Document) -> RenderableType:
-    """The result in figures, every layer, the worst ones with advice, what float32 would bring."""
+    """The result in figures, every layer, the worst ones with advice, what int16 and float32 would bring and cost."""
     rows = [
         ("written", document.get("out", "-")),
         ("samples", document["samples"]),
         ("loss", f"{document['loss']:.3g} {document['loss_is']}"),
-        ("units", f"{document['quantized']} int8, {len(document['float'])} float32"),
+        ("units", _units(document)),
     ]
-    for key in ("kept_float", "equalized", "folded"):
+    for key in ("kept_int16", "kept_float", "equalized", "folded"):
         if document[key]:
             rows.append((key.replace("_", " "), ", ".join(map(clean, document[key]))))
     parts: list[RenderableType] = [facts(rows), _layers(document)]
@@ -47,19 +47,48 @@ def quantized(document: Document) -> RenderableType:
             table(("worst layers", "op", "SQNR dB", "what to do"), bad, title="Where accuracy is lost", right="SQNR dB")
         )
     if document["sensitivity"]:
-        gains = [
-            (
-                s["node"],
-                f"{100 * s['error_share']:.0f} %",
-                f"{s['loss']:.3g}",
-                number(s["weight_bytes"]),
-                number(s["macs"]),
-            )
-            for s in document["sensitivity"]
-        ]
-        columns = ("--keep-float", "output error left", "loss", "more flash bytes", "float MACs")
-        parts.append(table(columns, gains, title="What float32 would bring", right=", ".join(columns[1:])))
+        parts.append(_gains(document))
+    if document.get("prices"):
+        parts.append(_prices(document))
     return Group(*parts)
+
+
+def _units(document: Document) -> str:
+    wide = len(document["int16"])
+    return f"{document['quantized'] - wide} int8, {wide} int16, {len(document['float'])} float32"
+
+
+def _gains(document: Document) -> RenderableType:
+    """Output error and loss with one more node kept, in either form."""
+    lines = [
+        (
+            s["node"],
+            f"{100 * s['int16_error_share']:.0f} %",
+            f"{s['int16_loss']:.3g}",
+            f"{100 * s['error_share']:.0f} %",
+            f"{s['loss']:.3g}",
+        )
+        for s in document["sensitivity"]
+    ]
+    columns = ("node to keep", "error left (int16)", "loss (int16)", "error left (float32)", "loss (float32)")
+    return table(columns, lines, title="What keeping a node would bring", right=", ".join(columns[1:]))
+
+
+FIGURES = (("flash_bytes", "flash"), ("ram_bytes", "RAM"), ("instructions", "instructions"))
+
+
+def _prices(document: Document) -> RenderableType:
+    """All of int8, what was chosen, and what each node would add to int8 in either form."""
+    prices = document["prices"]
+
+    def line(name: str, form: str, price: Document | None, sign: str) -> tuple[str, ...]:
+        cells = ["-" if price is None else f"{price[key]:{sign},}" for key, _ in FIGURES]
+        return name, form, *cells
+
+    lines = [line("all", "int8", prices["int8"], ""), line("as written", "", prices["chosen_more"], "+")]
+    lines += [line(e["node"], form, e[form], "+") for e in prices["nodes"] for form in ("int16", "float32")]
+    columns = ("node", "kept in", *(title for _, title in FIGURES))
+    return table(columns, lines, title=f"Prices on {document['target']}, beyond int8", right="flash, RAM, instructions")
 
 
 def _layers(document: Document) -> RenderableType:
