@@ -104,11 +104,12 @@ def start_reach(start: Tensor | None) -> float:
 
 
 def integer_wanted(node: Node) -> bool:
-    """Whether everything that must be quantized is, and the activations are those that have tables."""
+    """Whether everything that must be quantized is, to 8 bits, and the activations are those that have tables."""
     names = tuple(name for name, _, _ in node.acts)
     plain = names == PLAIN[node.op] if node.op in PLAIN else names[0] in ("Tanh", "Relu", "Sigmoid")
-    stored = all(s is None or s.const is not None or s.quant is not None for s in node.starts)
-    return plain and stored and node.x.quant is not None and all(node.quants[i] is not None for i in node.wanted)
+    quants = [node.x.quant, *(node.quants[i] for i in node.wanted)]
+    quants += [s.quant for s in node.starts if s is not None and s.const is None]
+    return plain and all(quant is not None and quant.bits == 8 for quant in quants)
 
 
 def state_bits(top: float, sums: int, op: str) -> tuple[int, int]:

@@ -44,12 +44,22 @@ def test_options_are_frozen_and_checked() -> None:
         {"tune": "yes"},
         {"ram": 0},
         {"name": 3},
+        {"state": "h"},
+        {"state": ["h=", "a=b"]},
+        {"state": [("h",)]},
     ],
 )
 def test_wrong_options_are_refused_with_a_hint(given: dict[str, object]) -> None:
     with pytest.raises(UsageError) as caught:
         make_options(given)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("given", ["h=hn", ["h=hn"], {"h": "hn"}, [("h", "hn")]])
+def test_states_in_every_spelling(given: object) -> None:
+    options = make_options({"state": given})
+    assert options.state == (("h", "hn"),)
+    assert options.as_dict()["state"] == (("h", "hn"),)
 
 
 def test_the_project_file_holds_defaults(tmp_path: Path) -> None:
