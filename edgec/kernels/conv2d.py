@@ -8,7 +8,7 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
-from edgec.kernels import _costs, _winograd
+from edgec.kernels import _costs, _int16, _winograd
 from edgec.kernels._packing import (
     can_pair,
     dot_headers,
@@ -122,6 +122,13 @@ def pack_dsp(site: Site) -> Packed:
     return Packed({**fields, "stream": np.concatenate([s.reshape(-1) for s in streams])})
 
 
+def pack_dsp16(site: Site) -> Packed:
+    """Each group's channels padded to fours."""
+    shape = geometry(site)
+    groups = site.int("groups")
+    return Packed({**shape, "groups": groups, "padded": -(-int(shape["each"]) // 4) * 4, **_int16.fields(site)})
+
+
 def scratch_dsp(site: Site) -> int:
     """Two widened windows, and behind them what is widened from copies."""
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
@@ -198,6 +205,19 @@ KERNELS = [
         cost=lambda site: predicted(site, 4.5, 20.0),
     ),
     Kernel(
+        "conv2d_s16_dsp",
+        "conv2d",
+        "conv2d_s16_dsp",
+        pack_dsp16,
+        needs=frozenset({"dsp"}),
+        when=lambda site: is_int16(site) and _int16.usable(site),
+        access=("taps_null",),
+        scratch=_int16.scratch,
+        variant=_int16.target,
+        headers=lambda site: _int16.HEADERS,
+        cost=lambda site: _int16.cost(site, 10.0),
+    ),
+    Kernel(
         "conv2d_s16_c",
         "conv2d",
         "conv2d_c",
@@ -206,7 +226,7 @@ KERNELS = [
         access=("taps_null",),
         variant=variant,
         headers=lambda site: ("rescale",),
-        cost=lambda site: predicted(site, 5.0, 30.0),
+        cost=lambda site: predicted(site, 5.0 + 11.0 / site.const("weight").shape[3], 45.0),
     ),
     Kernel(
         "conv2d_f32_c",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Site
-from edgec.kernels import _costs
+from edgec.kernels import _costs, _int16
 from edgec.kernels._packing import (
     can_pair,
     dot_headers,
@@ -148,6 +148,23 @@ def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
     )
 
 
+def dense16(name: str, whole: bool) -> Kernel:
+    """int16 inputs, pixels of a multiple of four inputs (whole) or of any number."""
+    return Kernel(
+        name,
+        "dense",
+        "dense_s16_dsp",
+        _int16.pack_dense,
+        needs=frozenset({"dsp"}),
+        when=lambda site: is_int16(site) and _int16.usable(site) and _int16.whole(site) == whole,
+        units=pixels,
+        scratch=None if whole else _int16.scratch,
+        variant=lambda site: {**_int16.target(site), "whole": whole},
+        headers=lambda site: _int16.HEADERS,
+        cost=lambda site: _int16.cost(site, 0.0 if whole else 1.0),
+    )
+
+
 KERNELS = [
     Kernel(
         "dense8_s8_dsp",
@@ -197,6 +214,8 @@ KERNELS = [
         variant=variant,
         cost=lambda site: predicted(site, 4.0, 20.0),
     ),
+    dense16("dense_s16_dsp", True),
+    dense16("dense_s16_dsp_padded", False),
     Kernel(
         "dense_s16_c",
         "dense",
@@ -206,7 +225,7 @@ KERNELS = [
         units=pixels,
         variant=variant,
         headers=lambda site: ("rescale",),
-        cost=lambda site: predicted(site, 4.5, 30.0),
+        cost=lambda site: predicted(site, 5.0, 36.0),
     ),
     Kernel(
         "dense_f32_c",

@@ -47,6 +47,11 @@ def is_dsp(site: Site) -> bool:
     return is_int8(site) and simple and site.const("weight").dtype == np.int8 and doubled_shift(site, AXES) is not None
 
 
+def is_simple16(site: Site) -> bool:
+    """int16 in (whose padding is nothing to add), one output for each channel."""
+    return is_int16(site) and site.input.dtype == "int16" and site.const("weight").shape[2] == site.int("channels")
+
+
 def column_pairs(weight: Array) -> Array:
     """[kh, kw, C] int8 -> [C, bytes]: column by column the pairs of rows; pairs (a, b), (c, d) as bytes a c b d."""
     channels = weight.shape[2]
@@ -134,6 +139,17 @@ KERNELS = [
         cost=lambda site: predicted(site, 12.0, 25.0),
     ),
     Kernel(
+        "depthwise_s16_4",
+        "depthwise",
+        "depthwise16_c",
+        pack,
+        when=is_simple16,
+        access=("taps_null",),
+        variant=variant,
+        headers=lambda site: ("rescale",),
+        cost=lambda site: predicted(site, 4.5, 42.0),
+    ),
+    Kernel(
         "depthwise_s16_c",
         "depthwise",
         "depthwise_c",
@@ -142,7 +158,7 @@ KERNELS = [
         access=("taps_null",),
         variant=variant,
         headers=lambda site: ("rescale",),
-        cost=lambda site: predicted(site, 12.5, 35.0),
+        cost=lambda site: predicted(site, 31.0, 40.0),
     ),
     Kernel(
         "depthwise_f32_c",

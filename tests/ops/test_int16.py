@@ -46,8 +46,10 @@ def check_all(layers: Sequence[Layer]) -> list[Case]:
 
 
 def compiled(program: Program, sample: Mapping[str, Array]) -> None:
-    """Host C under sanitizers against the interpreter, every step on its own (other schedules: test_mixed_model)."""
-    run_program(step_by_step(program, load_target("host"), True, False), [sample], planned=True)
+    """Portable and DSP kernels as host C under sanitizers against the interpreter, every step on its own."""
+    for cpu, features in (("host", frozenset[str]()), ("cortex-m4", frozenset({"dsp"}))):
+        placed = step_by_step(program, load_target(cpu), True, False)
+        run_program(placed, [sample], features, planned=True)
 
 
 def test_linear_layers_mean_the_exact_sum():
