@@ -18,7 +18,7 @@ from edgec.options import make_options
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgec.compiler import CompileResult
+    from edgec.compiler import CompileResult, Progress
 
     Array = np.ndarray[Any, Any]
     Samples = str | Path | Mapping[str, Array] | Sequence[Array]
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 _UNBUILT = {"tune": False}
 
 
-def compile(model: str | Path, out: str | Path | None = None, **options: Any) -> CompileResult:
+def compile(
+    model: str | Path, out: str | Path | None = None, progress: Progress | None = None, **options: Any
+) -> CompileResult:
     """Compile an ONNX model to a C library in folder `out` (default build/NAME).
 
     options: as on the command line with `_` for `-`: target (required), name, calib, ram="320K", flash, optimize,
     input, io, backend, batch, tune, state={"h0": "hn"}, keep_input, keep_constant_channels, dump_stages.
+    progress: called with (stage, done, of how many).
     """
     if options.get("target") is None:
         raise UsageError("no target given", "add --target T (target=... in Python); edgec targets lists them")
@@ -45,11 +48,10 @@ def compile(model: str | Path, out: str | Path | None = None, **options: Any) ->
     path = Path(model)
     folder = Path(out) if out is not None else Path("build") / (stated.name or path.stem)
     if stated.calib is None:
-        return compile_model(path, stated, folder)
-    from edgec.compiler import model_inputs
+        return compile_model(path, stated, folder, progress=progress)
     from edgec.harness.samples import load_samples
 
-    return compile_model(path, stated, folder, load_samples(Path(stated.calib), model_inputs(path, stated)))
+    return compile_model(path, stated, folder, partial(load_samples, stated.calib), progress)
 
 
 def describe(result: CompileResult) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def quantize(
     out: str | Path,
     batch: int = 1,
     state: Mapping[str, str] | Sequence[str] = (),
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     target: str | None = "cortex-m4",
     **options: Any,
 ) -> dict[str, Any]:
@@ -89,7 +91,8 @@ def quantize(
     from edgec.target import load_target
 
     path, stated = Path(model), make_options({"batch": batch, "state": state})
-    inputs = model_inputs(path, stated)
+    source = front(path, stated)
+    inputs = model_inputs(source, stated)
     if isinstance(calib, (str, Path)):
         samples = load_samples(Path(calib), inputs)
     else:
@@ -101,7 +104,7 @@ def quantize(
         chosen.sensitivity or chosen.keep_float or chosen.keep_int16 or chosen.auto_keep is not None
     ):
         priced = partial(price, target=load_target(target))
-    made = quantize_model(front(path, stated), samples, chosen, progress, priced)
+    made = quantize_model(source, samples, chosen, progress, priced)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_bytes(onnx_ir.to_proto(made.model).SerializeToString(deterministic=True))
     return {"model": str(model), "out": str(out), "target": target, **made.report}

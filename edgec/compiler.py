@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from edgec.ir.program import Array
 
     Samples = Mapping[str, Array]
+    Inputs = list[dict[str, Any]]  # name, shape and dtype of each
+    Calibration = Samples | Callable[[Inputs], Samples]  # samples, or what reads them once the model's inputs are known
+    Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
 SLACK = 1.03  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
@@ -56,7 +59,9 @@ class Lowered:
     removed: Removed
 
 
-def front(path: Path, options: CompileOptions, calibration: Samples | None = None) -> onnx_ir.Model:
+def front(
+    path: Path, options: CompileOptions, calibration: Calibration | None = None, progress: Progress | None = None
+) -> onnx_ir.Model:
     """load -> normalise -> fuse -> attention by heads -> (with calibration samples) quantize."""
     from edgec.graph.heads import split_heads
     from edgec.graph.load import load_model
@@ -71,11 +76,15 @@ def front(path: Path, options: CompileOptions, calibration: Samples | None = Non
     note(options, 2, "normalise", model)
     split_heads(model)
     note(options, 3, "heads", model)
-    if calibration is None or already_quantized(model):
+    if calibration is None:
+        return model
+    samples = calibration(model_inputs(model, options)) if callable(calibration) else calibration
+    if already_quantized(model):
         return model
     from edgec.quant import QuantOptions, quantize
 
-    model = normalize_again(quantize(model, dict(calibration), QuantOptions(states=options.state)).model)
+    made = quantize(model, dict(samples), QuantOptions(states=options.state), progress)
+    model = normalize_again(made.model)
     note(options, 4, "quantize", model)
     return model
 
@@ -107,12 +116,10 @@ def already_quantized(model: onnx_ir.Model) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in model.graph)
 
 
-def model_inputs(path: Path, options: CompileOptions) -> list[dict[str, Any]]:
-    """Name, shape and type of a model's inputs (states apart): what calibration samples must fit."""
-    from edgec.graph.load import front as load_and_normalise
+def model_inputs(model: onnx_ir.Model, options: CompileOptions) -> Inputs:
+    """Name, shape and type of a normalised model's inputs (states apart): what calibration samples must fit."""
     from edgec.graph.view import dtype, shape
 
-    model = load_and_normalise(path, options.batch)
     return [
         {"name": str(v.name), "shape": list(shape(v)), "dtype": dtype(v)}
         for v in model.graph.inputs
@@ -120,12 +127,14 @@ def model_inputs(path: Path, options: CompileOptions) -> list[dict[str, Any]]:
     ]
 
 
-def lowered(path: Path, options: CompileOptions, calibration: Samples | None = None) -> Lowered:
+def lowered(
+    path: Path, options: CompileOptions, calibration: Calibration | None = None, progress: Progress | None = None
+) -> Lowered:
     """Everything above the line, then lower, then constant channels."""
     from edgec.lower import lower
     from edgec.lower.channels import remove_constant_channels
 
-    model = front(path, options, calibration)
+    model = front(path, options, calibration, progress)
     name = c_name(options.name or path.stem)
     program = lower(model, name, options.io == "quantized", options.input == "rows", options.state)
     note(options, 5, "lower", program)
@@ -201,18 +210,27 @@ def peak_step(program: Program) -> str:
 
 
 def compile_model(
-    path: Path | str, options: CompileOptions, out: Path | str, calibration: Samples | None = None
+    path: Path | str,
+    options: CompileOptions,
+    out: Path | str,
+    calibration: Calibration | None = None,
+    progress: Progress | None = None,
 ) -> CompileResult:
     """Compiles a model into the folder `out`, written whole or not at all.  Errors: everything in edgec.errors.
 
-    calibration: samples by input name that turn a float model into int8 (see edgec.quant); None: compiled as it is.
+    calibration: samples by input name that turn a float model into int8 (see edgec.quant), or a function that gives them for the
+    model's inputs; None: compiled as it is.  progress: told of every stage before it starts.
     """
+    tell = progress or (lambda stage, done, total: None)
     path, out = Path(path), Path(out)
     package.check_destination(out)
     target = load_target(options.target)
-    low = lowered(path, options, calibration)
+    tell("reading the model", 0, 3)
+    low = lowered(path, options, calibration, progress)
+    tell("planning memory", 1, 3)
     made = planned(low.program, target, options)
     note(options, 6, "plan", made.program)
+    tell("writing C", 2, 3)
     source = emit(made.program, target.isa, package.version())
     content = manifest(made.program, source, heading(path, target, options))
     summary = summarise(content, made, low.removed)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from edgec.cli.output import JsonFlag, note, show, working
+from edgec.cli.output import JsonFlag, advancing, note, show
 from edgec.options import PROJECT_FILE, read_project
 
 
@@ -61,6 +61,6 @@ def compile_command(
         "dump_stages": dump_stages,
     }
     options |= {option: value for option, value in stated.items() if value is not None}
-    with working(f"compiling {model.name}"):
-        result = api.compile(model, out, **options)
+    with advancing(f"compiling {model.name}", quiet=as_json) as progress:
+        result = api.compile(model, out, progress, **options)
     show(api.describe(result), text.compiled, as_json)

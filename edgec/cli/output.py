@@ -54,14 +54,14 @@ def working(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def advancing(what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr (silent in a pipe): gives the callback (stage, done, of how many)."""
+def advancing(what: str, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr (silent in a pipe and where `quiet`): gives the callback (stage, done, of how many)."""
     from rich.progress import Progress
 
     console = _console(sys.stderr)
     with (
         contextlib.redirect_stdout(sys.stderr),
-        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+        Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar,
     ):
         task = bar.add_task(what)
 

@@ -46,7 +46,7 @@ def quantize_command(
     from edgec import api
     from edgec.report import quant
 
-    with advancing(f"quantizing {model.name}") as progress:
+    with advancing(f"quantizing {model.name}", quiet=as_json) as progress:
         document = api.quantize(
             model,
             calib,

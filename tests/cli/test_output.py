@@ -126,7 +126,7 @@ def test_bench_wants_one_place(tmp_path: Path, capsys: Capture) -> None:
 def test_compile_prints_what_it_made(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
     seen: list[Any] = []
 
-    def compile_model(path: Path, options: Any, out: Path) -> Any:
+    def compile_model(path: Path, options: Any, out: Path, progress: Any = None) -> Any:
         seen.append((path, options, out))
         print("a library talks")  # noqa: T201 - that is what is tested
         return SimpleNamespace(dir=out, manifest=package.manifest(), summary={"number_formats": ["float32"]})
