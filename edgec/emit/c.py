@@ -108,8 +108,10 @@ def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
         n for n in ("dsp", "mve", "neon", "simd128") if n in features and (folder / f"{n}.h").exists()
     ]
     texts = []
+    # How much of a tile the vector registers hold: AArch64 has 32 of them, WebAssembly's engines 16.
+    held = {"high": 2, "wide": 2} if "simd128" in features else {"high": 4, "wide": 4}
     for name, *numbers in (header.split() for header in dict.fromkeys((*names, *extra))):
-        variables = {key: int(value) for key, value in (number.split("=") for number in numbers)}
+        variables = held | {key: int(value) for key, value in (number.split("=") for number in numbers)}
         texts.append(env.get_template(f"isa/{name}.h").render(variables).lstrip())
     return "\n".join(texts)
 

@@ -1,0 +1,210 @@
+/* simd128: the SIMD vocabulary in WebAssembly, and in plain C where the compiler may not use its vectors.
+ * Vectors: edgec_b16, 16 int8; edgec_i4, 4 int32. */
+#if defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+
+typedef v128_t edgec_b16;
+typedef v128_t edgec_i4;
+
+static inline edgec_b16 edgec_load_b16(const int8_t *p) { return wasm_v128_load(p); }
+static inline edgec_i4 edgec_load_i4(const int32_t *p) { return wasm_v128_load(p); }
+
+/* Four sums under way, each in two halves: of four channels, from an int32 each; their totals. */
+typedef struct {
+    v128_t low, high;
+} edgec_sum4;
+
+static inline edgec_sum4 edgec_sum_start(edgec_i4 from)
+{
+    const v128_t zero = wasm_i32x4_const_splat(0);
+    return (edgec_sum4){wasm_i32x4_shuffle(from, zero, 0, 4, 1, 4), wasm_i32x4_shuffle(from, zero, 2, 4, 3, 4)};
+}
+
+static inline edgec_i4 edgec_sum_total(edgec_sum4 sum)
+{
+    return wasm_i32x4_add(wasm_i32x4_shuffle(sum.low, sum.high, 0, 2, 4, 6), wasm_i32x4_shuffle(sum.low, sum.high, 1, 3, 5, 7));
+}
+
+/* Sixteen bytes of a pixel, ready to be multiplied. */
+typedef struct {
+    v128_t low, high;
+} edgec_x16;
+
+static inline edgec_x16 edgec_load_x16(const int8_t *p)
+{
+    return (edgec_x16){wasm_i16x8_load8x8(p), wasm_i16x8_load8x8(p + 8)};
+}
+
+/* sum[j] += sum over i < 4 of w[4*j + i] * x[4*lane + i]. */
+static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, v128_t x)
+{
+    return (edgec_sum4){wasm_i32x4_add(sum.low, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(w), x)),
+                        wasm_i32x4_add(sum.high, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(w), x))};
+}
+#define EDGEC_DOT(sum, w, x, lane) \
+    edgec_dot(sum, w, wasm_i64x2_shuffle((lane) < 2 ? (x).low : (x).high, (lane) < 2 ? (x).low : (x).high, (lane) & 1, (lane) & 1))
+
+/* floor((2 * (acc << left) * m / 2^32 + 2^(n-1)) / 2^n), n = -shift >= 1: the contract's requantization before its zero point. */
+static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, int32_t left, int32_t shift)
+{
+    const v128_t from = wasm_i32x4_shl(acc, (uint32_t)left);
+    const v128_t low = wasm_u64x2_shr(wasm_i64x2_extmul_low_i32x4(from, m), 31), high = wasm_u64x2_shr(wasm_i64x2_extmul_high_i32x4(from, m), 31);
+    const v128_t v = wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
+    return wasm_i32x4_shr(wasm_i32x4_add(v, wasm_i32x4_splat(1 << (-shift - 1))), (uint32_t)-shift);
+}
+
+/* clamp(z + v, lo, hi) as int8. */
+static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, int32_t z, int32_t lo, int32_t hi)
+{
+    const v128_t zero = wasm_i16x8_splat((int16_t)z);
+    const v128_t low = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b), zero), high = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(c, d), zero);
+    return wasm_i8x16_min(wasm_i8x16_max(wasm_i8x16_narrow_i16x8(low, high), wasm_i8x16_splat((int8_t)lo)), wasm_i8x16_splat((int8_t)hi));
+}
+
+static inline void edgec_store_b16(int8_t *p, edgec_b16 v) { wasm_v128_store(p, v); }
+
+/* Sixteen int32 accumulators, one for each byte of a vector. */
+typedef struct {
+    edgec_i4 v[4];
+} edgec_acc16;
+
+static inline edgec_acc16 edgec_acc_load(const int32_t *p)
+{
+    return (edgec_acc16){{ '{{' }}edgec_load_i4(p), edgec_load_i4(p + 4), edgec_load_i4(p + 8), edgec_load_i4(p + 12){{ '}}' }};
+}
+
+/* Weights of two taps, side by side as int16; acc[i] += w[i] * x[i], acc[i] += w0[i] * x0[i] + w1[i] * x1[i]. */
+typedef struct {
+    v128_t w[4];
+} edgec_tap2;
+
+#define EDGEC_PAIRS_LOW(a, b) wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define EDGEC_PAIRS_HIGH(a, b) wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+
+static inline edgec_tap2 edgec_pairs(v128_t a, v128_t b)
+{
+    const v128_t low = EDGEC_PAIRS_LOW(a, b), high = EDGEC_PAIRS_HIGH(a, b);
+    return (edgec_tap2){{ '{{' }}wasm_i16x8_extend_low_i8x16(low), wasm_i16x8_extend_high_i8x16(low), wasm_i16x8_extend_low_i8x16(high),
+                         wasm_i16x8_extend_high_i8x16(high){{ '}}' }};
+}
+
+static inline edgec_tap2 edgec_tap2_load(const int8_t *w) { return edgec_pairs(wasm_v128_load(w), wasm_v128_load(w + 16)); }
+
+static inline edgec_acc16 edgec_mac2(edgec_acc16 acc, edgec_tap2 w, edgec_b16 x0, edgec_b16 x1)
+{
+    const edgec_tap2 x = edgec_pairs(x0, x1);
+    for (int i = 0; i < 4; ++i) {
+        acc.v[i] = wasm_i32x4_add(acc.v[i], wasm_i32x4_dot_i16x8(w.w[i], x.w[i]));
+    }
+    return acc;
+}
+
+static inline edgec_acc16 edgec_mac1(edgec_acc16 acc, const int8_t *w, edgec_b16 x)
+{
+    const v128_t zero = wasm_i8x16_const_splat(0);
+    return edgec_mac2(acc, edgec_pairs(wasm_v128_load(w), zero), x, zero);
+}
+#else
+typedef struct {
+    int8_t v[16];
+} edgec_b16;
+typedef struct {
+    int32_t v[4];
+} edgec_i4;
+typedef edgec_i4 edgec_sum4;
+typedef edgec_b16 edgec_x16;
+typedef struct {
+    edgec_i4 v[4];
+} edgec_acc16;
+typedef struct {
+    edgec_b16 w0, w1;
+} edgec_tap2;
+
+static inline edgec_b16 edgec_load_b16(const int8_t *p)
+{
+    edgec_b16 v;
+    memcpy(v.v, p, sizeof v.v);
+    return v;
+}
+
+static inline edgec_i4 edgec_load_i4(const int32_t *p)
+{
+    edgec_i4 v;
+    memcpy(v.v, p, sizeof v.v);
+    return v;
+}
+
+static inline edgec_sum4 edgec_sum_start(edgec_i4 from) { return from; }
+static inline edgec_i4 edgec_sum_total(edgec_sum4 sum) { return sum; }
+static inline edgec_x16 edgec_load_x16(const int8_t *p) { return edgec_load_b16(p); }
+
+static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, edgec_x16 x, int lane)
+{
+    for (int i = 0; i < 16; ++i) {
+        sum.v[i / 4] += w.v[i] * x.v[4 * lane + i % 4];
+    }
+    return sum;
+}
+#define EDGEC_DOT(sum, w, x, lane) edgec_dot(sum, w, x, lane)
+
+static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, int32_t left, int32_t shift)
+{
+    for (int i = 0; i < 4; ++i) {
+        const int32_t v = (int32_t)((int64_t)edgec_left(acc.v[i], left) * m.v[i] >> 31);
+        acc.v[i] = (v + (1 << (-shift - 1))) >> -shift;
+    }
+    return acc;
+}
+
+static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, int32_t z, int32_t lo, int32_t hi)
+{
+    const edgec_i4 *const from[4] = {&a, &b, &c, &d};
+    edgec_b16 y;
+    for (int i = 0; i < 16; ++i) {
+        const int64_t v = (int64_t)from[i / 4]->v[i % 4] + z;
+        y.v[i] = (int8_t)(v < lo ? lo : v > hi ? hi : v);
+    }
+    return y;
+}
+
+static inline void edgec_store_b16(int8_t *p, edgec_b16 v) { memcpy(p, v.v, sizeof v.v); }
+
+static inline edgec_acc16 edgec_acc_load(const int32_t *p)
+{
+    edgec_acc16 acc;
+    memcpy(acc.v, p, sizeof acc.v);
+    return acc;
+}
+
+static inline edgec_tap2 edgec_tap2_load(const int8_t *w) { return (edgec_tap2){edgec_load_b16(w), edgec_load_b16(w + 16)}; }
+
+static inline edgec_acc16 edgec_mac1(edgec_acc16 acc, const int8_t *w, edgec_b16 x)
+{
+    for (int i = 0; i < 16; ++i) {
+        acc.v[i / 4].v[i % 4] += w[i] * x.v[i];
+    }
+    return acc;
+}
+
+static inline edgec_acc16 edgec_mac2(edgec_acc16 acc, edgec_tap2 w, edgec_b16 x0, edgec_b16 x1)
+{
+    return edgec_mac1(edgec_mac1(acc, w.w0.v, x0), w.w1.v, x1);
+}
+#endif
+
+/* The first `count` bytes. */
+static inline void edgec_store_first(int8_t *p, edgec_b16 v, int count)
+{
+    int8_t all[16];
+    edgec_store_b16(all, v);
+    memcpy(p, all, (size_t)count);
+}
+
+static inline edgec_b16 edgec_acc_done(edgec_acc16 acc, const int32_t *m, int32_t left, int32_t shift, int32_t z, int32_t lo, int32_t hi)
+{
+    edgec_i4 y[4];
+    for (int i = 0; i < 4; ++i) {
+        y[i] = edgec_scale_i4(acc.v[i], edgec_load_i4(m + 4 * i), left, shift);
+    }
+    return edgec_narrow_b16(y[0], y[1], y[2], y[3], z, lo, hi);
+}
