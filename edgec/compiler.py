@@ -233,6 +233,7 @@ def compile_model(
     tell("writing C", 2, 3)
     source = emit(made.program, target.isa, package.version())
     content = manifest(made.program, source, heading(path, target, options))
+    content["arena_lower_bound"] = made.lower_bound
     summary = summarise(content, made, low.removed)
     files = dict(text_files(source))
     if options.backend == "tvm":

@@ -80,15 +80,15 @@ class Buffer:
     origin: Origin | None = None
     view_of: str = ""
 
-    @property
+    @cached_property
     def elements(self) -> int:
         return prod(self.shape)
 
-    @property
+    @cached_property
     def row_elements(self) -> int:
         return self.elements // self.rows if self.rows else 0
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         return self.row_elements * ITEM_BYTES[self.dtype]
 

@@ -7,7 +7,7 @@ now can exist.  This is the execution semantics of the Program; interpreter, mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from edgec.ir.program import Program, Segment, Step
@@ -107,6 +107,26 @@ def calls(program: Program, segment: Segment) -> Iterator[Call | Arrival]:
     """The kernel calls of one segment (and, where it is pushed, the arrivals of input rows) in the order of execution."""
     pipeline = _Pipeline(program, segment)
     return pipeline.pushed(program.inputs[0].buffer) if segment.push else pipeline.pulled()
+
+
+def signature(program: Program, segment: Segment) -> tuple[Hashable, list[str]]:
+    """All that a segment's calls and the rows they read depend on, without names, and the buffers in the order it numbers them.
+
+    Segments with equal signatures (the blocks of a transformer) make the same calls on the buffers of the same numbers.
+    """
+    numbers: dict[str, int] = {}
+    steps = [program.step_by_name[name] for name in segment.steps]
+    for step in steps:
+        for name in (*step.inputs, step.output):
+            for known in (name, program.base(name).name):
+                numbers.setdefault(known, len(numbers))
+    made = tuple((s.reach, s.group, s.inplace, numbers[s.output], *(numbers[n] for n in s.inputs)) for s in steps)
+    buffers = (program.by_name[name] for name in numbers)
+    seen = tuple(
+        (b.dtype, b.rows, b.row_elements, b.stored, b.tile, numbers[program.base(b.name).name]) for b in buffers
+    )
+    source = numbers.get(program.inputs[0].buffer) if segment.push else None
+    return (made, seen, segment.reverse, source), list(numbers)
 
 
 def all_calls(program: Program) -> Iterator[tuple[int, Call | Arrival]]:

@@ -1,23 +1,19 @@
-"""Offsets for blocks: greedy by several orders, the smallest arena wins.  Outputs may lie over inputs as far as their trail allows.
-
-Source: Pisarchyk & Lee 2020 (greedy by size); memory note, sections B and F.
-"""
+"""Placement: offsets for the blocks of a program, and a bound that no placement of them goes below.  Source: memory note, sections B and F."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edgec.ir.program import Place, Program
 from edgec.memory.lifetime import SCRATCH, Block, blocks, lower_bound, uses
+from edgec.memory.pack import ALIGN, Packing, Trails, aligned
 from edgec.memory.solve import exact
-from edgec.memory.trail import Trail, trails
+from edgec.memory.trail import trails
 
-ALIGN = 4
-SHUFFLES = 200  # tried while schedules are compared; LAST for the one that is taken
-LAST = 2000
-Trails = dict[tuple[str, str], Trail]
+QUICK, THOROUGH = (
+    60,
+    400,
+)  # tries in a row that may fail in repairing: while schedules are compared, and for the one that is taken
 
 
 @dataclass(frozen=True)
@@ -28,88 +24,22 @@ class Placed:
     lower_bound: int
 
 
-def aligned(value: int, step: int = ALIGN) -> int:
-    """The next multiple of the arena's alignment."""
-    return (value + step - 1) // step * step
+@dataclass(frozen=True)
+class Offsets:
+    """Where each block starts, the bytes of the arena, and the bytes below which none can be (equal: proven optimal)."""
+
+    at: dict[Block, int]
+    size: int
+    bound: int
 
 
-def fits(block: Block, at: int, other: Block, there: int, pairs: Trails) -> bool:
-    """Whether two blocks alive together may have these offsets."""
-    if at + block.bytes <= there or there + other.bytes <= at:
-        return True
-    over, under = pairs.get((block.name, other.name)), pairs.get((other.name, block.name))
-    if over is not None and over.allows(at, block.bytes, there, other.bytes):
-        return True
-    return under is not None and under.allows(there, other.bytes, at, block.bytes)
-
-
-def greedy(order: Sequence[Block], pairs: Trails, limit: int | None = None, step: int = ALIGN) -> tuple[dict[Block, int], int]:
-    """Each block in turn at the lowest offset that fits all placed ones.  Stops early (with `limit`) when it is no better than that."""
-    offsets: dict[Block, int] = {}
-    size = 0
-    for block in order:
-        busy = [(other, at) for other, at in offsets.items() if other.meets(block)]
-        tries = {0}
-        for other, at in busy:
-            tries.add(aligned(at + other.bytes, step))
-            over, under = pairs.get((block.name, other.name)), pairs.get((other.name, block.name))
-            if over is not None:
-                ahead = at + other.bytes + over.bytes - block.bytes
-                tries.add(aligned(ahead, step) if over.reverse else (at - over.bytes) // step * step)
-            if under is not None:
-                tries.add(
-                    (at + other.bytes - under.bytes - block.bytes) // step * step
-                    if under.reverse
-                    else aligned(at + under.bytes, step)
-                )
-        offset = next(
-            t for t in sorted(tries) if t >= 0 and all(fits(block, t, other, at, pairs) for other, at in busy)
-        )
-        offsets[block] = offset
-        size = max(size, offset + block.bytes)
-        if limit is not None and size >= limit:
-            return offsets, size
-    return offsets, size
-
-
-def orders(found: list[Block], pairs: Trails, shuffles: int) -> Iterator[list[Block]]:
-    """Orders worth trying: by size, by life, the fullest segment first (outputs before the inputs they overwrite), then shuffles of that."""
-    yield sorted(found, key=lambda b: (-b.bytes, b.first, b.name))
-    yield sorted(found, key=lambda b: (-b.bytes * (b.last - b.first + 1), b.first, b.name))
-    yield sorted(found, key=lambda b: (-b.last, -b.bytes, b.name))
-    yield sorted(found, key=lambda b: (b.first, -b.bytes, b.name))
-    whens = range(-1, max((b.last for b in found), default=0) + 1)
-    load = {w: sum(b.bytes for b in found if b.first <= w <= b.last) for w in whens}
-    outs = {out for out, _ in pairs}
-    rank: dict[Block, tuple[int, bool, int]] = {}
-    for position, when in enumerate(sorted(load, key=lambda w: -load[w])):
-        for block in found:
-            if block.first <= when <= block.last:
-                rank.setdefault(block, (position, not (block.name in outs and block.first == when), -block.bytes))
-    peak = sorted(found, key=lambda b: (rank[b], b.name))
-    yield peak
-    dice = random.Random(1)
-    for _ in range(shuffles):
-        keys = {b: (rank[b][0] + dice.choice((0, 0, 1, 2, 5)), dice.random()) for b in peak}
-        yield sorted(peak, key=lambda b: keys[b])
-
-
-def solve(
-    found: list[Block], pairs: Trails, step: int = ALIGN, thorough: bool = True
-) -> tuple[dict[Block, int], int]:
-    """The smallest arena that any of the orders gives; thorough: and the exact solver, where it is installed."""
-    bound = lower_bound(found, pairs)
-    best: tuple[dict[Block, int], int] | None = None
-    for order in orders(found, pairs, LAST if thorough else SHUFFLES):
-        offsets, size = greedy(order, pairs, best[1] if best else None, step)
-        if best is None or (size < best[1] and len(offsets) == len(found)):
-            best = offsets, size
-        if best[1] <= aligned(bound, step):
-            break
-    assert best is not None
-    if not thorough or best[1] <= aligned(bound, step):
-        return best
-    return exact(found, pairs, bound, best[0], best[1], step) or best
+def solve(found: list[Block], pairs: Trails, step: int = ALIGN, thorough: bool = True) -> Offsets:
+    """The smallest arena that the greedy orders give, repaired; thorough: with more tries and the exact solver, where it is installed."""
+    packing, bound = Packing(found, pairs, step), aligned(lower_bound(found, pairs), step)
+    made = packing.smallest(bound, THOROUGH if thorough else QUICK)
+    if thorough:
+        made, bound = exact(packing, made, bound)
+    return Offsets(dict(zip(found, made, strict=True)), packing.size(made), bound)
 
 
 def place(program: Program, keep_input: bool = False, thorough: bool = False) -> Placed:
@@ -118,8 +48,8 @@ def place(program: Program, keep_input: bool = False, thorough: bool = False) ->
     life = uses(program, keep_input)
     pairs = trails(program, {name: last for name, (_, last) in life.items()})
     step = 8 if any(b.dtype == "int64" for b in program.buffers) else ALIGN  # C wants 64-bit integers on their boundary
-    offsets, size = solve(found, pairs, step, thorough)
-    at = {block.name: offset for block, offset in offsets.items()}
+    made = solve(found, pairs, step, thorough)
+    at = {block.name: offset for block, offset in made.at.items()}
     segments = tuple(replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments))
     sizes = {b.name: b.bytes for b in found}
     over: dict[str, list[str]] = {}
@@ -127,5 +57,5 @@ def place(program: Program, keep_input: bool = False, thorough: bool = False) ->
         if at[out] < at[source] + sizes[source] and at[source] < at[out] + sizes[out]:
             over.setdefault(out, []).append(source)
     places = tuple(Place(b.name, at[b.name], tuple(over.get(b.name, ()))) for b in program.buffers if b.name in at)
-    made = program.with_(places=places, segments=segments, arena=max(aligned(size, step), step), scratch=0)
-    return Placed(made, lower_bound(found, pairs))
+    arena = max(aligned(made.size, step), step)
+    return Placed(program.with_(places=places, segments=segments, arena=arena, scratch=0), max(made.bound, step))

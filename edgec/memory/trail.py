@@ -7,10 +7,11 @@ Derived by walking the kernel calls; nothing is assumed about operators.  Source
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from edgec.ir.program import ITEM_BYTES, Buffer, Program, Segment
-from edgec.ir.pull import Call, calls
+from edgec.ir.pull import Call, calls, signature
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,13 @@ def _segment(program: Program, index: int, segment: Segment, dying: dict[str, in
 def trails(program: Program, dying: dict[str, int]) -> dict[tuple[str, str], Trail]:
     """(output, input) -> trail, for every pair that may overlap.  dying: stored buffer -> segment of its last use."""
     found: dict[tuple[str, str], Trail] = {}
+    known: dict[Hashable, dict[tuple[int, int], Trail]] = {}  # equal segments are walked once
     for index, segment in enumerate(program.segments):
-        found.update(_segment(program, index, segment, dying))
+        shape, names = signature(program, segment)
+        ends = tuple((dying.get(n, -1) > index) - (dying.get(n, -1) < index) for n in names)
+        if (shape, ends) not in known:
+            numbers = {name: number for number, name in enumerate(names)}
+            made = _segment(program, index, segment, dying)
+            known[(shape, ends)] = {(numbers[out], numbers[source]): trail for (out, source), trail in made.items()}
+        found.update({(names[out], names[source]): trail for (out, source), trail in known[(shape, ends)].items()})
     return found

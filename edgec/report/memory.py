@@ -8,7 +8,7 @@ from typing import Any
 
 from edgec.report.html import page
 from edgec.report.svg import memory_map
-from edgec.report.text import clean
+from edgec.report.text import clean, placement
 
 _COLUMNS = 64
 
@@ -18,6 +18,8 @@ def memory_text(document: Mapping[str, Any]) -> str:
     arena = max(int(document["arena_bytes"]), 1)
     segments = document.get("segments") or [{"steps": [s["name"]], "reverse": False, "push": False} for s in document["steps"]]
     lines = [f"arena {arena} bytes, {len(segments)} segments; each column is {-(-arena // _COLUMNS)} bytes", ""]
+    if "arena_lower_bound" in document:
+        lines.insert(1, f"placement: {placement(document)}")
     for index, segment in enumerate(segments):
         notes = [word for word in ("reverse", "push") if segment[word]]
         lines.append(f"{index:3d}  {' -> '.join(map(clean, segment['steps']))}{'  (' + ', '.join(notes) + ')' if notes else ''}")

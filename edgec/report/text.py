@@ -66,8 +66,13 @@ def compiled(document: Document) -> RenderableType:
         *(("output", _port(entry)) for entry in document["outputs"]),
         ("steps", f"{len(document['steps'])}, {number(document['macs'])} MACs"),
         ("RAM", f"{kb(document['arena_bytes'])} arena + {kb(document['scratch_bytes'])} scratch"),
-        *(("state", f"{entry['output']} becomes {entry['input']}, {number(entry['bytes'])} B") for entry in document.get("states", ())),
+        *(
+            ("state", f"{entry['output']} becomes {entry['input']}, {number(entry['bytes'])} B")
+            for entry in document.get("states", ())
+        ),
     ]
+    if "arena_lower_bound" in document:
+        rows.append(("placement", placement(document)))
     if "constant_bytes" in summary:
         rows.append(("weights", kb(summary["constant_bytes"])))
     if summary.get("removed_channels"):
@@ -77,6 +82,14 @@ def compiled(document: Document) -> RenderableType:
         rows.append(("note", "computes in float32, as the model is not quantized"))
     rows.append(("next", f"edgec build {document['dir']}, then edgec verify or edgec bench"))
     return facts(rows)
+
+
+def placement(document: Document) -> str:
+    """How good the offsets are: bytes of arena above what no placement of these segments goes below."""
+    arena, bound = document["arena_bytes"], document["arena_lower_bound"]
+    if arena <= bound:
+        return f"{number(arena)} bytes, proven the smallest for these segments"
+    return f"{number(arena)} bytes, {100 * (arena - bound) / bound:.1f} % above the lower bound of {number(bound)}"
 
 
 def analyzed(document: Document) -> RenderableType:

@@ -5,15 +5,13 @@ best peak first, then, under that peak (or under --ram), the fewest instructions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, Segment, scratch_layout
-from edgec.ir.pull import Arrival, calls
-from edgec.schedule.stream import NEVER, Net, Range, run_lengths
-
-LONGEST = 40
+from edgec.ir.pull import Arrival, calls, signature
+from edgec.schedule.stream import LONGEST, NEVER, Net, prices, run_lengths
 
 
 @dataclass(frozen=True)
@@ -37,13 +35,18 @@ def choices(forms: Sequence[Program], keep_input: bool = False, pushed: bool = F
     found = []
     for form, program in enumerate(forms):
         net = Net(program, keep_input, pushed)
+        known: dict[Hashable, list[int]] = {}  # equal stretches of steps are priced once
+        numbers: dict[Hashable, int] = {}
+        shapes = [numbers.setdefault(shape, len(numbers)) for shape in net.shapes]
         for j in range(len(net.steps)):
-            span = Range.single(net, j)
-            if net.feeds(j, j) and (form or j or not pushed):
-                found.append(Choice(j, j, form, span.cost(), span.work()))
-            while form and span.i > 0 and j - span.i < LONGEST and span.grow():
-                if net.feeds(span.i, j):
-                    found.append(Choice(span.i, j, form, span.cost(), span.work()))
+            stretch = tuple(shapes[max(j - LONGEST, 0) if form else j : j + 1])
+            if stretch not in known:
+                known[stretch] = prices(net, j, LONGEST if form else 1)
+            work = 0.0
+            for i, own in zip(range(j, -1, -1), known[stretch], strict=False):
+                work += net.work[i]
+                if net.feeds(i, j) and (form or j or not pushed):
+                    found.append(Choice(i, j, form, net.alive_bytes[i] + own, work))
     return found
 
 
@@ -111,10 +114,17 @@ def with_rings(program: Program) -> Program:
                     outside.add(base)
     if program.segments and program.segments[0].push:
         outside.discard(program.inputs[0].buffer)
+    runs = run_lengths(program)
+    known: dict[Hashable, dict[int, int]] = {}  # equal segments are walked once
     for index, segment in enumerate(program.segments):
         if len(segment.steps) > 1 or segment.push:
-            inner = {b for b, where in home.items() if where == index and b not in outside}
-            sizes.update(_rings(program, segment, inner))
+            shape, names = signature(program, segment)
+            inner = {n for n in names if home.get(n) == index and n not in outside}
+            key = shape, tuple((n in inner, runs.get(n)) for n in names)
+            if key not in known:
+                made = _rings(program, segment, inner, runs)
+                known[key] = {number: made[name] for number, name in enumerate(names) if name in made}
+            sizes.update({names[number]: size for number, size in known[key].items()})
     views = {b.view_of for b in program.buffers if b.view_of and buffers[b.view_of].rows != b.rows}
     changed = [
         replace(b, stored=sizes[b.name]) if b.name in sizes and b.name not in views and sizes[b.name] < b.rows else b
@@ -123,7 +133,7 @@ def with_rings(program: Program) -> Program:
     return program.with_(buffers=tuple(changed))
 
 
-def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int]:
+def _rings(program: Program, segment: Segment, inner: set[str], runs: Mapping[str, int]) -> dict[str, int]:
     """Rows of each inner buffer that are alive at once, by walking the calls."""
     order = list(calls(program, segment))
     last_read: dict[str, dict[int, int]] = {name: {} for name in inner}
@@ -149,7 +159,7 @@ def _rings(program: Program, segment: Segment, inner: set[str]) -> dict[str, int
                     last_read[base][row] = when - own
         if call.step.output in inner:
             written[call.step.output].append((when, call.first, call.stop))
-    sizes, runs = {}, run_lengths(program)
+    sizes = {}
     for name in inner:
         need, oldest = 1, 0
         for when, first, stop in written[name]:

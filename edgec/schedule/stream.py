@@ -8,17 +8,20 @@ Source: memory note, sections A and B; rows are those of ir.reach, the order is 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import lcm
 
 import numpy as np
 
 from edgec.ir.program import Array, Program, Step, site
-from edgec.ir.reach import Run
+from edgec.ir.reach import Reach, Run
 from edgec.kernels.registry import kernel
-from edgec.memory.place import aligned
+from edgec.memory.pack import aligned
 
 NEVER = np.iinfo(np.int64).max // 4
+LONGEST = 40  # steps in one segment
 
 
 def run_lengths(program: Program) -> dict[str, int]:
@@ -58,6 +61,10 @@ class Net:
     work: list[float] = field(init=False)
     runs: dict[str, int] = field(init=False)
     alive: list[list[str]] = field(init=False)  # by step: stored buffers made before it and read by it or later
+    alive_bytes: list[int] = field(init=False)  # of those, a pushed input left out
+    shapes: list[Hashable] = field(
+        init=False
+    )  # by step: all that the price of a range around it depends on, without names
 
     def __post_init__(self) -> None:
         program = self.program
@@ -65,6 +72,7 @@ class Net:
         self.bases = {b.name: program.base(b.name) for b in program.buffers}
         self.maker = {s.output: i for i, s in enumerate(self.steps)}
         self.readers, self.edges, self.last_use = {}, {}, {}
+        wholes = {b.name: b.rows for b in program.buffers}
         for i, step in enumerate(self.steps):
             for index, name in enumerate(step.inputs):
                 base = self.bases[name]
@@ -74,7 +82,8 @@ class Net:
                 if i not in self.readers[base.name]:
                     self.readers[base.name].append(i)
                 self.last_use[base.name] = i
-                edge = self._edge(step, index)
+                whole = wholes[name] != base.rows or step.group == 0
+                edge = _edge(None if whole else step.reach[index], step.group, wholes[step.output], base.rows)
                 known = self.edges.get((i, base.name))
                 if known is not None:
                     edge = Edge(np.maximum(edge.demand, known.demand), np.minimum(edge.first, known.first))
@@ -94,6 +103,26 @@ class Net:
         self.alive = [
             [name for name, last in self.last_use.items() if self.maker.get(name, -1) < i <= last] for i in range(end)
         ]
+        arriving = self.inputs[0] if self.pushed else None
+        self.alive_bytes = [
+            sum(aligned(self.bases[name].bytes) for name in alive if name != arriving) for alive in self.alive
+        ]
+        self.shapes = [self._shape(i) for i in range(end)]
+
+    def _shape(self, i: int) -> Hashable:
+        """Step i seen from within a range of at most LONGEST steps: what lies further away is just far."""
+        step, far = self.steps[i], LONGEST + 1
+        names = [self.bases[name].name for name in step.inputs]
+        seen = []
+        for position, name in enumerate(names):
+            base, earlier = self.bases[name], [r for r in self.readers.get(name, []) if r < i]
+            ages = i - self.maker.get(name, -1), i - earlier[-1] if earlier else far, self.last_use.get(name, i) - i
+            whole = self.program.by_name[step.inputs[position]].rows != base.rows
+            seen.append((names.index(name), *(min(age, far) for age in ages), base.rows, base.row_bytes, whole))
+        out = self.bases[step.output]
+        life = min(self.last_use.get(out.name, -1) - i, far), bool(self.readers.get(out.name)), self.runs.get(out.name)
+        arriving = self.pushed and self.inputs[0] in self.alive[i]
+        return tuple(seen), step.reach, step.group, step.inplace, step.scratch, out.rows, out.row_bytes, life, arriving
 
     def feeds(self, i: int, j: int) -> bool:
         """Whether steps i..j may be a segment where the input is pushed: all readers of the input in the first segment, forward only."""
@@ -114,21 +143,21 @@ class Net:
         rows = self.bases[step.output].rows
         return np.minimum((np.arange(self.calls(i)) + 1) * (step.group or rows), rows)
 
-    def _edge(self, step: Step, index: int) -> Edge:
-        reach, seen = step.reach[index], self.program.by_name[step.inputs[index]]
-        base, out = self.bases[seen.name], self.program.by_name[step.output]
-        group = step.group or out.rows
-        starts = np.arange(0, out.rows, group)
-        if seen.rows != base.rows or step.group == 0:
-            return Edge(np.full(starts.size, base.rows), np.zeros(starts.size, np.int64))
-        stops = np.minimum(starts + group, out.rows)
-        demand = np.array([max(reach.demand(y) for y in range(a, b)) for a, b in zip(starts, stops, strict=True)])
-        spans = [[reach.rows(y) for y in range(a, b)] for a, b in zip(starts, stops, strict=True)]
-        first = np.array([min((f for f, last in span if f <= last), default=NEVER) for span in spans])
-        first = np.minimum.accumulate(first[::-1])[
-            ::-1
-        ]  # a row is needed until the last call that reads it or an older one
-        return Edge(np.maximum.accumulate(demand), first)
+
+@lru_cache(maxsize=4096)
+def _edge(reach: Reach | None, group: int, out_rows: int, rows: int) -> Edge:
+    """The edge of a step that makes `group` of its output rows a call from a buffer of that many rows; no reach: from all of them."""
+    starts = np.arange(0, out_rows, group or out_rows)
+    if reach is None:
+        return Edge(np.full(starts.size, rows), np.zeros(starts.size, np.int64))
+    stops = np.minimum(starts + group, out_rows)
+    demand = np.array([max(reach.demand(y) for y in range(a, b)) for a, b in zip(starts, stops, strict=True)])
+    spans = [[reach.rows(y) for y in range(a, b)] for a, b in zip(starts, stops, strict=True)]
+    first = np.array([min((f for f, last in span if f <= last), default=NEVER) for span in spans])
+    first = np.minimum.accumulate(first[::-1])[
+        ::-1
+    ]  # a row is needed until the last call that reads it or an older one
+    return Edge(np.maximum.accumulate(demand), first)
 
 
 @dataclass
@@ -210,8 +239,8 @@ class Range:
         ends = net.rows_after(self.j)[: oldest.size] * out.row_bytes
         return int(max((ends - oldest * base.row_bytes).max(initial=0), 0))
 
-    def cost(self) -> int:
-        """Bytes of RAM while this range runs: rings, scratch, output over input, everything that must survive it."""
+    def own(self) -> int:
+        """Bytes of RAM that this range needs beside those alive before it: rings, scratch, and its output as far as it is not over an input."""
         net = self.net
         members = range(self.i, self.j + 1)
         total = sum(aligned(rows * net.bases[name].row_bytes) for name, rows in self.rings.items())
@@ -224,12 +253,16 @@ class Range:
                 total += self.input_ring()
                 continue
             size = aligned(net.bases[name].bytes)
-            total += size
             if last <= self.j and name != out.name:
                 together = max(aligned(self.trail(name)) + size, out.bytes)
                 best = max(best, size + aligned(out.bytes) - aligned(together))
         return total + aligned(out.bytes) - best
 
-    def work(self) -> float:
-        """Estimated instructions: the kernels' predictions, and what calls cost."""
-        return sum(self.net.work[s] for s in range(self.i, self.j + 1))
+
+def prices(net: Net, j: int, longest: int) -> list[int]:
+    """Range.own of the ranges that end with step j and begin with steps j, j-1, ..: as long as they can grow, at most `longest` steps."""
+    span = Range.single(net, j)
+    found = [span.own()]
+    while span.i > 0 and len(found) < longest and span.grow():
+        found.append(span.own())
+    return found

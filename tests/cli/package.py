@@ -39,6 +39,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "inputs": [port("x", "tiny_input")],
         "outputs": [port("y", "tiny_output")],
         "arena_bytes": 24,
+        "arena_lower_bound": 20,
         "scratch_bytes": 0,
         "macs": 128,
         "steps": [

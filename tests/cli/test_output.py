@@ -145,6 +145,7 @@ def test_compile_prints_what_it_made(tmp_path: Path, monkeypatch: Patch, capsys:
 
     assert run(["compile", "m.onnx", "-o", "there"]) == 0
     table = capsys.readouterr().out
+    assert "24 bytes, 20.0 % above the lower bound of 20" in table
     assert "24 B arena" in table and "computes in float32" in table and "edgec build there" in table
 
 

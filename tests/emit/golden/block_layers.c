@@ -8,14 +8,14 @@ static uint8_t *block_mem = block_arena;
 #endif
 _Static_assert(BLOCK_ARENA_BYTES == 8192, "the header belongs to another build");
 
-/* x: int8 [1x16x16x8], 16 rows of 128 bytes, bytes 0..2048, real = 0.0235 * (q - -128) */
-#define block_b_x ((int8_t *)(void *)(block_mem + 0))
-/* t0: int8 [1x16x16x16], 16 rows of 256 bytes, bytes 2560..6656, real = 0.0471 * (q - -128) */
-#define block_b_t0 ((int8_t *)(void *)(block_mem + 2560))
-/* t1: int8 [1x16x16x16], 16 rows of 256 bytes, bytes 2048..6144, real = 0.0512 * (q - -128) */
-#define block_b_t1 ((int8_t *)(void *)(block_mem + 2048))
-/* t2: int8 [1x16x16x8], 16 rows of 128 bytes, bytes 6144..8192, real = 0.0298 * (q - 3) */
-#define block_b_t2 ((int8_t *)(void *)(block_mem + 6144))
+/* x: int8 [1x16x16x8], 16 rows of 128 bytes, bytes 6144..8192, real = 0.0235 * (q - -128) */
+#define block_b_x ((int8_t *)(void *)(block_mem + 6144))
+/* t0: int8 [1x16x16x16], 16 rows of 256 bytes, bytes 512..4608, real = 0.0471 * (q - -128) */
+#define block_b_t0 ((int8_t *)(void *)(block_mem + 512))
+/* t1: int8 [1x16x16x16], 16 rows of 256 bytes, bytes 0..4096, real = 0.0512 * (q - -128) */
+#define block_b_t1 ((int8_t *)(void *)(block_mem + 0))
+/* t2: int8 [1x16x16x8], 16 rows of 128 bytes, bytes 4096..6144, real = 0.0298 * (q - 3) */
+#define block_b_t2 ((int8_t *)(void *)(block_mem + 4096))
 /* y: int8 [1x16x16x8], 16 rows of 128 bytes, bytes 0..2048, real = 0.0301 * (q - 4) */
 #define block_b_y ((int8_t *)(void *)(block_mem + 0))
 
