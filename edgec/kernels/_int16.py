@@ -1,4 +1,4 @@
-"""Kernels of int16 inputs on cores with dual multiply-accumulate: four output channels at a time, sums proven to fit int32."""
+"""Kernels of int16x8 on cores with dual multiply-accumulate: four output channels at a time, sums proven to fit int32."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
-from edgec.kernels._packing import folded_bias, pad_to, pair_order
+from edgec.kernels._packing import pad_to, pair_order
 from edgec.kernels.base import Cost, Packed, Scalar
 
 HEADERS = ("rescale", "dsp_dot16")
 
 
 def usable(site: Site) -> bool:
-    """int16 in, int8 or int16 out, plain int8 weights, 32 bits enough for the sums."""
-    formats = site.input.dtype == "int16" and site.output.dtype in ("int8", "int16")
-    return formats and not site.step.attrs["wide"] and site.const("weight").dtype == np.int8
+    """int16 in or out, plain int8 weights, 32 bits enough for the sums."""
+    return is_int16(site) and not site.step.attrs["wide"] and site.const("weight").dtype == np.int8
 
 
 def matrices(site: Site) -> Array:
@@ -32,13 +31,13 @@ def fields(site: Site) -> dict[str, Scalar | Array]:
     groups, each, _ = weight.shape
     padded = pad_to(pad_to(weight, 1, 4), 2, 4)
     blocks = padded[:, :, pair_order(padded.shape[2])].reshape(groups, -1, 4, padded.shape[2] // 4, 4)
-    axes = tuple(range(1, site.const("weight").ndim))
 
     def channels(values: Array) -> Array:
         return pad_to(values.reshape(groups, each), 1, 4).reshape(-1)
 
-    numbers: dict[str, Scalar | Array] = {name: site.int(name) for name in ("k", "zy", "lo", "hi")}
-    arrays = {"bias": channels(folded_bias(site, axes)), "mult": channels(site.const("mult"))}
+    names = ("k", "zy", "lo", "hi", *(("zx",) if site.input.dtype == "int8" else ()))
+    numbers: dict[str, Scalar | Array] = {name: site.int(name) for name in names}
+    arrays = {"bias": channels(site.const("bias")), "mult": channels(site.const("mult"))}
     return {
         **numbers,
         **arrays,
@@ -58,12 +57,17 @@ def scratch(site: Site) -> int:
 
 
 def whole(site: Site) -> bool:
-    """Whether a pixel needs no padding."""
-    return int(site.const("weight").shape[-1]) % 4 == 0
+    """Whether a pixel can be read where it lies: int16, nothing to pad."""
+    return site.input.dtype == "int16" and int(site.const("weight").shape[-1]) % 4 == 0
 
 
-def target(site: Site) -> Mapping[str, Scalar | str | bool]:
-    return {"target": f"{site.output.dtype}_t"}
+def is_int16(site: Site) -> bool:
+    """int16 in, or out, or both."""
+    return {site.output.dtype, site.input.dtype} in ({"int16"}, {"int16", "int8"})
+
+
+def types(site: Site) -> Mapping[str, Scalar | str | bool]:
+    return {"source": f"{site.input.dtype}_t", "target": f"{site.output.dtype}_t"}
 
 
 def cost(site: Site, per_window_element: float) -> Cost:

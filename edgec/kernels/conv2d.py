@@ -9,6 +9,7 @@ import numpy as np
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
 from edgec.kernels import _costs, _int16, _winograd
+from edgec.kernels._int16 import is_int16
 from edgec.kernels._packing import (
     can_pair,
     dot_headers,
@@ -20,7 +21,7 @@ from edgec.kernels._packing import (
     requantize_fields,
 )
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
-from edgec.kernels.dense import is_float, is_int8, is_int16, variant
+from edgec.kernels.dense import is_float, is_int8, variant
 
 AXES = (1, 2, 3)
 
@@ -210,10 +211,10 @@ KERNELS = [
         "conv2d_s16_dsp",
         pack_dsp16,
         needs=frozenset({"dsp"}),
-        when=lambda site: is_int16(site) and _int16.usable(site),
+        when=lambda site: _int16.usable(site),
         access=("taps_null",),
         scratch=_int16.scratch,
-        variant=_int16.target,
+        variant=_int16.types,
         headers=lambda site: _int16.HEADERS,
         cost=lambda site: _int16.cost(site, 10.0),
     ),

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgec.ir.program import Site
 from edgec.kernels import _costs, _int16
+from edgec.kernels._int16 import is_int16
 from edgec.kernels._packing import (
     can_pair,
     dot_headers,
@@ -44,11 +45,6 @@ def is_int8(site: Site) -> bool:
 
 def is_float(site: Site) -> bool:
     return site.output.dtype == site.input.dtype == "float32"
-
-
-def is_int16(site: Site) -> bool:
-    """int16 in, or out, or both."""
-    return {site.output.dtype, site.input.dtype} in ({"int16"}, {"int16", "int8"})
 
 
 def is_dsp(site: Site) -> bool:
@@ -149,17 +145,17 @@ def predicted(site: Site, per_mac: float, per_output: float) -> Cost:
 
 
 def dense16(name: str, whole: bool) -> Kernel:
-    """int16 inputs, pixels of a multiple of four inputs (whole) or of any number."""
+    """int16x8, pixels read where they lie (whole) or brought to scratch first."""
     return Kernel(
         name,
         "dense",
         "dense_s16_dsp",
         _int16.pack_dense,
         needs=frozenset({"dsp"}),
-        when=lambda site: is_int16(site) and _int16.usable(site) and _int16.whole(site) == whole,
+        when=lambda site: _int16.usable(site) and _int16.whole(site) == whole,
         units=pixels,
         scratch=None if whole else _int16.scratch,
-        variant=lambda site: {**_int16.target(site), "whole": whole},
+        variant=lambda site: {**_int16.types(site), "whole": whole},
         headers=lambda site: _int16.HEADERS,
         cost=lambda site: _int16.cost(site, 0.0 if whole else 1.0),
     )

@@ -8,9 +8,10 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.kernels import _costs, _depthwise3
+from edgec.kernels._int16 import is_int16
 from edgec.kernels._packing import doubled_shift, dsp_fields, folded_bias, requantize_fields
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
-from edgec.kernels.dense import is_float, is_int8, is_int16, variant
+from edgec.kernels.dense import is_float, is_int8, variant
 
 AXES = (0, 1)
 
@@ -47,9 +48,15 @@ def is_dsp(site: Site) -> bool:
     return is_int8(site) and simple and site.const("weight").dtype == np.int8 and doubled_shift(site, AXES) is not None
 
 
+def pack16(site: Site) -> Packed:
+    """The zero point is subtracted from every input, not folded."""
+    fields = {**geometry(site), "zx": site.int("zx"), **requantize_fields(site)}
+    return Packed({**fields, "weight": site.const("weight"), "bias": site.const("bias")})
+
+
 def is_simple16(site: Site) -> bool:
-    """int16 in (whose padding is nothing to add), one output for each channel."""
-    return is_int16(site) and site.input.dtype == "int16" and site.const("weight").shape[2] == site.int("channels")
+    """int16 in or out, one output for each channel."""
+    return is_int16(site) and site.const("weight").shape[2] == site.int("channels")
 
 
 def column_pairs(weight: Array) -> Array:
@@ -142,7 +149,7 @@ KERNELS = [
         "depthwise_s16_4",
         "depthwise",
         "depthwise16_c",
-        pack,
+        pack16,
         when=is_simple16,
         access=("taps_null",),
         variant=variant,

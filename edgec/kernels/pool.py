@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
+from edgec.kernels._int16 import is_int16
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
-from edgec.kernels.dense import TYPES, is_int16
+from edgec.kernels.dense import TYPES
 
 LOWEST = {"int8": "-128", "int16": "-32768", "float32": "-3.4028234663852886e38f"}
 GEOMETRY = ("kernel", "stride", "dilation", "pad", "size", "out")

@@ -7,8 +7,9 @@ from typing import Any
 
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Run
+from edgec.kernels._int16 import is_int16
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
-from edgec.kernels.dense import TYPES, is_int16
+from edgec.kernels.dense import TYPES
 from edgec.kernels.pool import average_fields
 
 
