@@ -8,7 +8,7 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
-from edgec.kernels import _costs, _int16, _winograd
+from edgec.kernels import _costs, _int16, _plain_layers, _winograd
 from edgec.kernels._int16 import is_int16
 from edgec.kernels._packing import (
     can_pair,
@@ -195,6 +195,7 @@ KERNELS = [
         headers=lambda site: (*dot_headers(site, AXES, 4), "dsp_conv"),
         cost=lambda site: _costs.conv_2x4(site, len(window_order(site))),
     ),
+    *_plain_layers.CONV,
     Kernel(
         "conv2d_s8_c",
         "conv2d",

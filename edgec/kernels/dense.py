@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Site
-from edgec.kernels import _costs, _int16
+from edgec.kernels import _costs, _int16, _plain_layers
 from edgec.kernels._int16 import is_int16
 from edgec.kernels._packing import (
     can_pair,
@@ -200,6 +200,7 @@ KERNELS = [
         group=rows_dsp,
         cost=_costs.dense_2x4,
     ),
+    *_plain_layers.DENSE,
     Kernel(
         "dense_s8_c",
         "dense",

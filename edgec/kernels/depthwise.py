@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
-from edgec.kernels import _costs, _depthwise3
+from edgec.kernels import _costs, _depthwise3, _plain_depthwise
 from edgec.kernels._int16 import is_int16
 from edgec.kernels._packing import doubled_shift, dsp_fields, folded_bias, requantize_fields
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
@@ -135,6 +135,7 @@ KERNELS = [
         headers=lambda site: ("dsp_dot", "dsp_depthwise_any"),
         cost=_costs.depthwise_any,
     ),
+    *_plain_depthwise.DEPTHWISE,
     Kernel(
         "depthwise_s8_c",
         "depthwise",
