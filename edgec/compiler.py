@@ -16,7 +16,6 @@ from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
 from edgec.errors import BudgetError, UnsupportedError
 from edgec.ir.program import Program, site
-from edgec.kernels.registry import kernel
 from edgec.lower.channels import Removed
 from edgec.ops.registry import by_name
 from edgec.options import CompileOptions
@@ -159,7 +158,6 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
         large=options.optimize == "speed",
         slack=SLACK if options.optimize == "balanced" else None,
     )
-    made = replace(made, program=made.program.with_(arena=made.program.arena + read_ahead(made.program)))
     if options.ram is not None and made.program.arena + reserve > options.ram:
         raise BudgetError(
             f"the model needs {made.program.arena} bytes of arena and about {reserve} of stack and states, --ram allows {options.ram}; "
@@ -174,11 +172,6 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
             "use int8 instead of float32 (--calib), a narrower model, or raise --flash",
         )
     return made
-
-
-def read_ahead(program: Program) -> int:
-    """Bytes behind the arena that kernels may load and ignore."""
-    return max((kernel(step.kernel).behind for step in program.steps), default=0)
 
 
 def price(model: onnx_ir.Model, target: Target) -> dict[str, int]:

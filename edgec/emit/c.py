@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgec.emit.drivers import Drivers
 from edgec.emit.literals import C_TYPES, initialiser
 from edgec.emit.names import c_name, comment, unique_names
-from edgec.emit.parts import Parts, collect, environment, table_constants
+from edgec.emit.parts import Parts, arena_bytes, collect, environment, table_constants
 from edgec.ir.program import ITEM_BYTES, Port, Program
 from edgec.ir.pull import pushed_input
 from edgec.ops.registry import by_name
@@ -142,7 +142,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "version": version,
         "contract": program.contract,
         "target": comment(program.target or "any C11 compiler"),
-        "arena": program.arena,
+        "arena": arena_bytes(program),
         "scratch": program.scratch,
         "isa": isa_text(features, [h for p in parts.steps for h in p.kernel.headers(p.site)]),
         "uses_math": any("float32" in (b.dtype for b in (*p.site.inputs, p.site.output)) for p in parts.steps),

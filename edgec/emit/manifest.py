@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgec.emit.c import Source
+from edgec.emit.parts import arena_bytes
 from edgec.ir.program import Port, Program, State, site
 from edgec.ir.pull import pushed_input
 from edgec.ir.text import constants, print_program
@@ -102,7 +103,7 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         "states": [_state(program, state) for state in program.states],
         "state_bytes": program.state_bytes,
         "input_rows": program.by_name[pushed_input(program)].rows if pushed_input(program) else 0,
-        "arena_bytes": program.arena,
+        "arena_bytes": arena_bytes(program),
         "scratch_bytes": program.scratch,
         "macs": sum(s["macs"] for s in steps),
         "steps": steps,

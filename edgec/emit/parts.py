@@ -80,6 +80,11 @@ def pad_rows_needed(at: Site, index: int) -> bool:
     return isinstance(reach, Window) and any(None in reach.taps(y) for y in range(at.output.rows))
 
 
+def arena_bytes(program: Program) -> int:
+    """Bytes the arena must have: as planned, and what kernels may load behind it and ignore."""
+    return program.arena + max((kernel(step.kernel).behind for step in program.steps), default=0)
+
+
 def collect(program: Program) -> Parts:
     """Renders kernels (one C function for all steps of equal variant), packs parameters, shares equal constants."""
     env = environment()
@@ -139,4 +144,4 @@ def table_constants(parts: Parts, prefix: str) -> dict[tuple[int, int], str]:
     return found
 
 
-__all__ = ["Parts", "StepParts", "collect", "environment", "initialiser", "pad_value", "table_constants"]
+__all__ = ["Parts", "StepParts", "arena_bytes", "collect", "environment", "initialiser", "pad_value", "table_constants"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,11 +53,17 @@ def write_package(folder: Path, program: Program, target: Target) -> Path:
     return folder
 
 
-def check_on(target: Target, folder: Path, program: Program, samples: Sequence[Mapping[str, Array]]) -> None:
-    """Runs a placed program on each sample in one boot; fails with the names of the outputs that differ from the interpreter's."""
+def check_on(
+    target: Target,
+    folder: Path,
+    program: Program,
+    samples: Sequence[Mapping[str, Array]],
+    run: Callable[[Path, Target, bytes], bytes] = run_inputs,
+) -> None:
+    """Runs a placed program on each sample in one boot (`run`: where, if not on an emulated board); fails with the names of the outputs that differ from the interpreter's."""
     write_package(folder, program, target)
     raw = b"".join(np.ascontiguousarray(s[p.name]).tobytes() for s in samples for p in program.inputs)
-    got, at, wrong = run_inputs(folder, target, raw), 0, []
+    got, at, wrong = run(folder, target, raw), 0, []
     interpreter = Interpreter(program, references())  # type: ignore[arg-type]
     makers = {s.output: s for s in program.steps}
     for number, sample in enumerate(samples):

@@ -1,0 +1,72 @@
+"""SIMD kernels of conv2d, depthwise and dense: the interpreter's bytes on every instruction set, and in plain C under sanitizers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgec.emulate.user import run_program as run_on_arm64
+from edgec.emulate.wasm import run_module
+from edgec.target import Target, load_target
+from tests.ops.arm import check_on, step_by_step
+from tests.ops.convolutions import Layer, merged
+from tests.ops.harness import run_program
+from tests.ops.test_convolutions import LAYERS, corner
+from tests.ops.test_mve import FORMS, OPS, case_of, channels, geometries, large
+
+SETS = ["linux-arm64/neon", "linux-arm64/dotprod", "linux-arm64/i8mm", "wasm32-simd/simd"]
+
+
+def run(folder: Path, layers: Sequence[Layer], where: str, form: tuple[bool, bool] = FORMS[0]) -> None:
+    """All layers in one program on one instruction set of a platform."""
+    name, _, variant = where.partition("/")
+    target = load_target(name)
+    chosen = next(v for v in target.variants if v.name == variant)
+    if target.cpu == "arm64" and not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc")):
+        pytest.skip("needs qemu-user and the compiler")
+    if target.cpu == "wasm":
+        pytest.importorskip("ziglang")
+        pytest.importorskip("wasmtime")
+
+    def outputs(package: Path, at: Target, raw: bytes) -> bytes:
+        if at.cpu == "arm64":
+            return run_on_arm64(package, at, chosen, raw)[0]
+        return run_module(package, at, chosen, "wasmtime", raw)[0]
+
+    program, sample = merged([case_of(layer) for layer in layers], [layer.x for layer in layers])
+    check_on(target, folder, step_by_step(program, target, *form), [sample], outputs)
+
+
+def edges() -> list[Layer]:
+    return [edge for name in ("3x3", "1x1", "depthwise", "depthwise stride 2", "gemm") for edge in corner(LAYERS[name])]
+
+
+@pytest.mark.parametrize("where", SETS)
+def test_every_layer_kind_and_the_edges_of_the_arithmetic(where: str, tmp_path: Path) -> None:
+    run(tmp_path / "net", [*LAYERS.values(), *edges(), *channels(0)[::9], *geometries()[::9], *large()[::4]], where)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", SETS)
+@pytest.mark.parametrize("form", FORMS, ids=["alone", "several", "single"])
+def test_sweep(where: str, form: tuple[bool, bool], tmp_path: Path) -> None:
+    for number, layers in enumerate((channels(0), channels(11), geometries(), large())):
+        for first in range(0, len(layers), 60):
+            run(tmp_path / f"{number}_{first}", layers[first : first + 60], where, form)
+
+
+def test_the_plain_c_vocabulary_under_sanitizers() -> None:
+    layers = [*LAYERS.values(), *large()[::3], *geometries()[::6], *channels(3)[::11], *edges()]
+    program, sample = merged([case_of(layer) for layer in layers], [layer.x for layer in layers])
+    run_program(program, [sample], frozenset({"simd", "simd128"}))
+
+
+def test_layers_have_simd_kernels() -> None:
+    wanted = [LAYERS[n] for n in LAYERS if n != "depthwise multiplier"]
+    target = load_target("linux-arm64")
+    program, _ = merged([case_of(layer) for layer in wanted], [layer.x for layer in wanted])
+    steps = step_by_step(program, target, True, True).steps
+    assert {s.kernel for s in steps if s.op in OPS and "simd" not in s.kernel} == set()
