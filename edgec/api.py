@@ -34,7 +34,7 @@ def compile(
     """Compile an ONNX model to a C library in folder `out` (default build/NAME).
 
     options: as on the command line with `_` for `-`: target (required), name, calib, ram="320K", flash, optimize,
-    input, io, backend, batch, tune, state={"h0": "hn"}, keep_input, keep_constant_channels, dump_stages.
+    input, io, backend, batch, tune, replay, state={"h0": "hn"}, keep_input, keep_constant_channels, dump_stages.
     progress: called with (stage, done, of how many).
     """
     if options.get("target") is None:

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from edgec.emit import package
 from edgec.emit.c import Source, emit
+from edgec.emit.choices import read_choices, with_choices
 from edgec.emit.ffi import ffi_source
 from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
 from edgec.errors import BudgetError, UnsupportedError
 from edgec.ir.program import Program, site
+from edgec.kernels.base import Cost
 from edgec.lower.channels import Removed
 from edgec.ops.registry import by_name
 from edgec.options import CompileOptions
+from edgec.schedule.choose import Decision, Wanted, choose, named
+from edgec.schedule.order import order
 from edgec.schedule.plan import Plan, plan
 from edgec.schedule.tradeoff import predicted, tradeoff
 from edgec.target import Target, list_targets, load_target
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
 SLACK = 1.03  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
-CODE = 4096  # bytes of flash the smallest set of kernels takes
+SCRATCH = 1.15  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
 UNLIMITED = 1 << 40
 
 
@@ -143,21 +147,36 @@ def lowered(
     return Lowered(model, program, removed)
 
 
-def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
-    """order -> segment -> select -> place, checked, and held against the budgets."""
-    room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
+def planned(
+    program: Program,
+    target: Target,
+    options: CompileOptions,
+    kernels: Mapping[str, str] | None = None,
+    measured: Mapping[tuple[str, str], Cost] | None = None,
+) -> tuple[Plan, list[Decision]]:
+    """order -> choose kernels -> segment -> select -> place, checked, and held against the budgets.
+
+    kernels: by step, not to be decided anew; measured: costs by (step, kernel) that go before predicted ones.
+    A kernel whose scratch does not fit into the RAM there is gives way to the next.
+    """
+    program = order(replace(program, target=target.name))
+    flash = options.flash or (target.flash_bytes or None if options.optimize == "speed" else None)
+    wanted = Wanted(options.optimize, flash, kernels or {}, measured=measured or {})
+    most = options.ram or (ram_of(target) if options.optimize == "speed" else None)
     reserve = RESERVE + program.state_bytes
-    limit = None if room is None or options.optimize == "ram" else room - reserve
-    made = plan(
-        replace(program, target=target.name),
-        target.isa,
-        options.keep_input,
-        limit,
-        stream=limit is None or room != UNLIMITED + RESERVE,
-        pushed=options.input == "rows",
-        large=options.optimize == "speed",
-        slack=SLACK if options.optimize == "balanced" else None,
-    )
+    while True:
+        decisions = choose(program, target.isa, wanted)
+        made = scheduled(named(program, decisions), target, options)
+        heavy = [d for d in decisions if d.chosen.scratch > d.plain.scratch]
+        if not heavy or kernels:
+            break
+        if most is None:
+            plain = [replace(d, chosen=d.plain) for d in decisions]
+            most = round(SCRATCH * scheduled(named(program, plain), target, options).program.arena) + reserve
+        if made.program.arena + reserve <= most:
+            break
+        worst = max(heavy, key=lambda d: d.chosen.scratch)
+        wanted = replace(wanted, banned=wanted.banned | {(worst.step, worst.chosen.kernel)})
     if options.ram is not None and made.program.arena + reserve > options.ram:
         raise BudgetError(
             f"the model needs {made.program.arena} bytes of arena and about {reserve} of stack and states, --ram allows {options.ram}; "
@@ -165,13 +184,22 @@ def planned(program: Program, target: Target, options: CompileOptions) -> Plan:
             "reduce the resolution or the channels of that layer, take the input by rows (--input rows), give int8 instead of float32 "
             "(--calib), or raise --ram",
         )
-    flash = sum(array.nbytes for step in made.program.steps for array in step.consts.values())
-    if options.flash is not None and flash + CODE > options.flash:
-        raise BudgetError(
-            f"the model needs {flash} bytes of constants and about {CODE} of code, --flash allows {options.flash}",
-            "use int8 instead of float32 (--calib), a narrower model, or raise --flash",
-        )
-    return made
+    return made, decisions
+
+
+def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan:
+    """The plan of a program whose kernels are decided."""
+    room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
+    limit = None if room is None or options.optimize == "ram" else room - RESERVE - program.state_bytes
+    return plan(
+        program,
+        target.isa,
+        options.keep_input,
+        limit,
+        stream=limit is None or room != UNLIMITED + RESERVE,
+        pushed=options.input == "rows",
+        slack=SLACK if options.optimize == "balanced" else None,
+    )
 
 
 def price(model: onnx_ir.Model, target: Target) -> dict[str, int]:
@@ -182,7 +210,7 @@ def price(model: onnx_ir.Model, target: Target) -> dict[str, int]:
     from edgec.lower.channels import remove_constant_channels
 
     program, _ = remove_constant_channels(lower(normalize_again(model), "model"))
-    made = planned(program, target, CompileOptions(target=target.name)).program
+    made = planned(program, target, CompileOptions(target=target.name))[0].program
     flash = sum(array.nbytes for array in collect(made).constants.values())
     return {"flash_bytes": flash, "ram_bytes": made.arena, "instructions": predicted(made)}
 
@@ -208,11 +236,14 @@ def compile_model(
     out: Path | str,
     calibration: Calibration | None = None,
     progress: Progress | None = None,
+    kernels: Mapping[str, str] | None = None,
+    measured: Mapping[tuple[str, str], Cost] | None = None,
 ) -> CompileResult:
     """Compiles a model into the folder `out`, written whole or not at all.  Errors: everything in edgec.errors.
 
     calibration: samples by input name that turn a float model into int8 (see edgec.quant), or a function that gives them for the
     model's inputs; None: compiled as it is.  progress: told of every stage before it starts.
+    kernels, measured: see `planned`; without kernels those that --replay names.
     """
     tell = progress or (lambda stage, done, total: None)
     path, out = Path(path), Path(out)
@@ -221,11 +252,13 @@ def compile_model(
     tell("reading the model", 0, 3)
     low = lowered(path, options, calibration, progress)
     tell("planning memory", 1, 3)
-    made = planned(low.program, target, options)
+    if kernels is None and options.replay is not None:
+        kernels = read_choices(options.replay)
+    made, decisions = planned(low.program, target, options, kernels, measured)
     note(options, 6, "plan", made.program)
     tell("writing C", 2, 3)
     source = emit(made.program, target.isa, package.version())
-    content = manifest(made.program, source, heading(path, target, options))
+    content = with_choices(manifest(made.program, source, heading(path, target, options)), made.program, decisions)
     content["arena_lower_bound"] = made.lower_bound
     summary = summarise(content, made, low.removed)
     files = dict(text_files(source))
@@ -297,7 +330,7 @@ def analyze(path: Path | str, target: str | None, options: CompileOptions) -> di
     }
     try:
         low = lowered(path, options)
-        made = planned(low.program, load_target(target or "host"), replace(options, ram=None))
+        made, _ = planned(low.program, load_target(target or "host"), replace(options, ram=None))
     except UnsupportedError as error:
         return {**found, "unsupported": [list(problem) for problem in error.problems], "hint": error.hint}
     weights = sum(array.nbytes for step in made.program.steps for array in step.consts.values())

@@ -49,6 +49,7 @@ class CompileOptions:
     batch: int = 1  # pins a symbolic first dimension
     tune: bool = False  # choose kernels by measuring
     state: tuple[tuple[str, str], ...] = ()  # (input, output) of the model that the library keeps from run to run
+    replay: Path | None = None  # an edgec.json whose choice of kernels is taken as it is
     keep_input: bool = False  # run() leaves the input buffer as it was
     keep_constant_channels: bool = False  # do not remove provably constant channels
 
@@ -139,7 +140,7 @@ def read_project(folder: Path) -> dict[str, Any]:
         hint = 'write [compile] on a line of its own, then target = "..."'
         raise UsageError(f"compile in {path} is not a table", hint)
     values = {name.replace("-", "_"): value for name, value in table.items()}
-    for name in ("calib", "dump_stages"):  # files are meant from where the project file stands
+    for name in ("calib", "dump_stages", "replay"):  # files are meant from where the project file stands
         if isinstance(values.get(name), str):
             values[name] = folder / values[name]
     return values

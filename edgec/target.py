@@ -81,7 +81,8 @@ class Target:
     for platforms and the host; `cpu` of a platform: its family.
 
     `isa`: instruction-set features (see FEATURES); `flags`: compiler flags; `port`: folder under firmware/port, None
-    where there is no firmware port; `qemu`: machine name, None where there is no emulator; `defines`: for the port.
+    where there is no firmware port; `qemu`: machine name, None where there is no emulator; `defines`: for the port;
+    `costs`: the CPU whose table under targets/cost predicts instructions, "" for none.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Target:
     triple: str = ""  # of a platform, as zig and clang call it
     variants: tuple[Variant, ...] = ()  # of a platform, plainest first
     measured: str = ""  # the variant that `bench --emulate` counts
+    costs: str = ""
 
     @property
     def ram_bytes(self) -> int:
@@ -174,6 +176,7 @@ def _join(
         serial=Serial(int(serial.get("baud", 115200)), str(serial.get("port_hint", ""))),
         defines=tuple((str(key), str(value)) for key, value in board.get("defines", {}).items()),
         timing=_timing(cpu_path, cpu["timing"]) if "timing" in cpu else None,
+        costs=str(cpu.get("costs", cpu_name)),
     )
 
 

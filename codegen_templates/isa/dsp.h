@@ -113,6 +113,29 @@ static inline uint32_t edgec_pkhtb(uint32_t a, uint32_t b)
 #endif
 }
 
+/* Sums and differences of both halfwords, modulo 2^16. */
+static inline uint32_t edgec_sadd16(uint32_t a, uint32_t b)
+{
+#if EDGEC_DSP_ASM
+    uint32_t r;
+    __asm__("sadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    return ((a + b) & 0xffffu) | ((a & 0xffff0000u) + (b & 0xffff0000u));
+#endif
+}
+
+static inline uint32_t edgec_ssub16(uint32_t a, uint32_t b)
+{
+#if EDGEC_DSP_ASM
+    uint32_t r;
+    __asm__("ssub16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u));
+#endif
+}
+
 /* The same of four unsigned bytes: (byte 0, byte 2), (byte 1, byte 3). */
 static inline uint32_t edgec_uxtb16(uint32_t x)
 {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +30,13 @@ def compile_command(
         list[str] | None,
         Option(metavar="IN=OUT", help="Keep a state inside: output OUT becomes input IN of the next run; repeatable."),
     ] = None,
+    replay: Annotated[Path | None, Option(metavar="FILE", help="Kernels as an edgec.json chose them.")] = None,
     keep_input: Annotated[bool, Option("--keep-input", help="Never overwrite the input buffer.")] = False,
     keep_constant_channels: Annotated[
         bool, Option("--keep-constant-channels", help="Keep channels that are provably constant.")
     ] = False,
     dump_stages: Annotated[Path | None, Option(metavar="DIR", help="Write the model after every pass.")] = None,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Show the kernel of every layer, and why.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Compile a model to a C library for a target."""
@@ -56,6 +59,7 @@ def compile_command(
         "batch": batch,
         "tune": tune or None,
         "state": state or None,
+        "replay": replay,
         "keep_input": keep_input or None,
         "keep_constant_channels": keep_constant_channels or None,
         "dump_stages": dump_stages,
@@ -63,4 +67,4 @@ def compile_command(
     options |= {option: value for option, value in stated.items() if value is not None}
     with advancing(f"compiling {model.name}", quiet=as_json) as progress:
         result = api.compile(model, out, progress, **options)
-    show(api.describe(result), text.compiled, as_json)
+    show(api.describe(result), partial(text.compiled, verbose=verbose), as_json)

@@ -98,10 +98,11 @@ def depthwise_any(site: Site) -> Cost:
     return Cost(work, 1.58 * work, int(site.const("weight").nbytes) * (kernel_h + 1) // kernel_h + 8 * channels)
 
 
-def winograd(site: Site) -> Cost:
+def winograd(site: Site, tile: int) -> Cost:
     """For every pair of tiles: input transform by channels, products, output transform."""
-    outputs, channels = len(site.const("weight")), site.int("channels")
-    tiles = -(-site.output.rows // 4) * -(-site.ints("out")[1] // 8)
+    outputs, channels, points = len(site.const("weight")), site.int("channels"), (tile + 2) ** 2
+    tiles = -(-site.output.rows // tile) * -(-site.ints("out")[1] // (2 * tile))
     groups = -(-outputs // 4)
-    counts = [tiles * channels, tiles * outputs, tiles * groups * 198 * channels]
-    return weighed(counts, [(700.0, 1000.0), (800.0, 1140.0), (1.03, 1.6)], 288 * groups * channels + 8 * outputs)
+    counts = [tiles * channels, tiles * outputs, tiles * groups * 5.5 * points * channels]
+    each = [(580.0, 850.0), (790.0, 1110.0), (1.03, 1.6)] if tile == 4 else [(120.0, 190.0), (245.0, 420.0), (1.05, 1.6)]
+    return weighed(counts, each, 8 * points * groups * channels + 8 * outputs)

@@ -163,23 +163,29 @@ def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: fl
     return Cost(work, 0.0, int(weight.nbytes) + 8 * int(weight.shape[0]))
 
 
-KERNELS = [
-    Kernel(
-        "conv2d_s8_winograd",
+def winograd(name: str, form: _winograd.Winograd) -> Kernel:
+    """A Winograd kernel; it spends flash and scratch for speed."""
+    return Kernel(
+        name,
         "conv2d",
         "conv2d_s8_winograd",
-        _winograd.pack,
+        form.pack,
         needs=frozenset({"dsp"}),
-        when=_winograd.usable,
+        when=form.usable,
         access=("taps_null",),
         units=lambda site: 1,
-        group=lambda site, alone, several: 4,
-        scratch=_winograd.scratch,
-        variant=lambda site: {"shift": site.int("shift") + 6},
-        headers=lambda site: ("dsp_winograd", f"dsp_winograd_output shift={site.int('shift') + 6}"),
+        group=lambda site, alone, several: form.tile,
+        scratch=form.scratch,
+        variant=form.variant,
+        headers=form.headers,
         large=True,
-        cost=_costs.winograd,
-    ),
+        cost=lambda site: _costs.winograd(site, form.tile),
+    )
+
+
+KERNELS = [
+    winograd("conv2d_s8_winograd", _winograd.F4),
+    winograd("conv2d_s8_winograd2", _winograd.F2),
     Kernel(
         "conv2d_s8_dsp",
         "conv2d",

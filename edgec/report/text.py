@@ -56,8 +56,8 @@ def facts(rows: Iterable[tuple[str, Any]]) -> Table:
     return out
 
 
-def compiled(document: Document) -> RenderableType:
-    """What `compile` made."""
+def compiled(document: Document, verbose: bool = False) -> RenderableType:
+    """What `compile` made.  verbose: with the kernel of every step, the runner-up, what both should cost, and why."""
     summary = document.get("summary", {})
     rows = [
         ("model", f"{document['model']['file']} -> {document['dir']}"),
@@ -80,8 +80,29 @@ def compiled(document: Document) -> RenderableType:
     formats = summary.get("number_formats", ())
     if "float32" in formats and not {"int8", "uint8"} & set(formats):
         rows.append(("note", "computes in float32, as the model is not quantized"))
+    if verbose and (total := document.get("predicted")):
+        known = "" if total["calibrated"] else " (rough: nothing was measured for this target)"
+        rows.append(
+            ("predicted", f"{number(total['instructions'])} instructions, {number(total['cycles'])} cycles{known}")
+        )
     rows.append(("next", f"edgec build {document['dir']}, then edgec verify or edgec bench"))
-    return facts(rows)
+    return Group(facts(rows), _choices(document)) if verbose else facts(rows)
+
+
+def _choices(document: Document) -> RenderableType:
+    """Two lines a step: the kernel it has, and the next best."""
+    lines: list[tuple[Any, ...]] = []
+    for step in document["steps"]:
+        numbers = step.get("choice") or {"kernel": step["kernel"], **step["predicted"]}
+        for name, entry, why in (
+            (step["name"], numbers, step.get("why", "")),
+            ("", step.get("runner_up"), "runner-up"),
+        ):
+            if entry:
+                figures = (number(entry[key]) for key in ("instructions", "cycles", "flash", "scratch"))
+                lines.append((name, entry["kernel"], *figures, why))
+    columns = ("step", "kernel", "instructions", "cycles", "flash", "scratch", "why")
+    return table(columns, lines, title="Kernels", right="instructions, cycles, flash, scratch")
 
 
 def placement(document: Document) -> str:

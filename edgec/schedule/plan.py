@@ -79,15 +79,13 @@ def plan(
     limit: int | None = None,
     stream: bool = True,
     pushed: bool = False,
-    large: bool = False,
     slack: float | None = None,
 ) -> Plan:
     """Schedules a lowered program for a target with these features.
 
     limit: bytes of RAM the arena may take, and then the fastest schedule that fits; slack: without a limit, the smallest schedule
     whose predicted instructions are at most that many times those of the fastest; neither: the smallest schedule there is;
-    stream: False keeps every step a segment of its own; pushed: the input arrives by rows; large: kernels that spend flash for
-    speed are wanted.
+    stream: False keeps every step a segment of its own; pushed: the input arrives by rows.
     """
     program = order(program)
     if pushed and program.states:
@@ -97,14 +95,14 @@ def plan(
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     if stream or pushed:
-        priced = [_Priced.of(p, features, keep_input, pushed, large) for p in (program, *spellings(program))]
+        priced = [_Priced.of(p, features, keep_input, pushed) for p in (program, *spellings(program))]
         balance = limit is None and slack is not None
         program = (
             _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)[1]
         )
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
-        program = with_scratch(with_rings(segmented([select(program, features, large=large)], alone)))
+        program = with_scratch(with_rings(segmented([select(program, features)], alone)))
     placed = place(program, keep_input, thorough=True)
     check(placed.program, keep_input)
     return Plan(placed.program, placed.lower_bound)
@@ -119,9 +117,9 @@ class _Priced:
     pushed: bool
 
     @classmethod
-    def of(cls, program: Program, features: frozenset[str], keep_input: bool, pushed: bool, large: bool) -> _Priced:
-        forms = [select(program, features, large=large)]
-        forms += [select(program, features, alone=False, several=n, large=large) for n in (False, "run", True)]
+    def of(cls, program: Program, features: frozenset[str], keep_input: bool, pushed: bool) -> _Priced:
+        forms = [select(program, features)]
+        forms += [select(program, features, alone=False, several=n) for n in (False, "run", True)]
         return cls(forms, choices(forms, keep_input, pushed), pushed)
 
     def cut(self, limit: int | None) -> list[Choice]:

@@ -51,6 +51,6 @@ def accumulated(program: Program) -> Program:
         consts = {k: v[:1] for k, v in step.consts.items() if k in ("den", "mult", "shift")}
         attrs = {**numbers, "channels": channels, "count": count}
         steps.append(
-            replace(step, op="pool_finish", inputs=(acc,), reach=(Table(last, last),), attrs=attrs, consts=consts)
+            replace(step, op="pool_finish", kernel="", inputs=(acc,), reach=(Table(last, last),), attrs=attrs, consts=consts)
         )
     return program.with_(buffers=tuple(buffers), steps=tuple(steps))

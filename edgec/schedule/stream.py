@@ -15,9 +15,9 @@ from math import lcm
 
 import numpy as np
 
-from edgec.ir.program import Array, Program, Step, site
+from edgec.ir.program import Array, Program, Step
 from edgec.ir.reach import Reach, Run
-from edgec.kernels.registry import kernel
+from edgec.kernels.predict import step_cost
 from edgec.memory.pack import aligned
 
 NEVER = np.iinfo(np.int64).max // 4
@@ -91,10 +91,7 @@ class Net:
         end = len(self.steps)
         for port in program.exits:
             self.last_use[self.bases[port.buffer].name] = end
-        self.work = [
-            60.0 * self.calls(i) + kernel(s.kernel).cost(site(program, s)).instructions
-            for i, s in enumerate(self.steps)
-        ]
+        self.work = [step_cost(program, s).instructions for s in self.steps]
         self.inputs = [self.bases[p.buffer].name for p in program.inputs]
         for name in self.inputs:
             if self.keep_input:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgec.ir.program import Program, site
-from edgec.kernels.registry import kernel
+from edgec.ir.program import Program
+from edgec.kernels.predict import around, step_cost
 from edgec.schedule.plan import plan
 
-CALL = 60.0  # instructions around a kernel call
 STEPS = 5
 
 
@@ -23,13 +22,8 @@ class Point:
 
 
 def predicted(program: Program) -> int:
-    """Instructions of one inference as the cost formulas have it."""
-    total = 0.0
-    for step in program.steps:
-        rows = program.by_name[step.output].rows
-        calls = 1 if step.group == 0 else -(-rows // step.group)
-        total += CALL * calls + kernel(step.kernel).cost(site(program, step)).instructions
-    return round(total)
+    """Predicted instructions of one inference."""
+    return round(sum(step_cost(program, step).instructions for step in program.steps) + around(program)[0])
 
 
 def tradeoff(program: Program, features: frozenset[str], keep_input: bool = False, pushed: bool = False) -> list[Point]:

@@ -21,6 +21,7 @@ WINOGRAD = [
     conv(44, (1, 12, 3, 3), 8, (3, 3), pads=[1, 1, 1, 1]),
     conv(45, (2, 4, 8, 6), 3, (3, 3), pads=[1, 1, 1, 1]),
 ]
+FORMS = ("conv2d_s8_winograd", "conv2d_s8_winograd2")
 NARROW = [
     *(conv(50 + w, (1, 6, 5, w), 6, (3, 3), pads=[1, 1, 1, 1], group=6) for w in range(1, 10)),
     *(conv(60 + w, (2, 7, 6, w), 7, (3, 3), pads=[1, 1, 1, 1], strides=[2, 2], group=7) for w in range(2, 10)),
@@ -41,12 +42,13 @@ def forced(layers, name):
     return program.with_(steps=steps), sample
 
 
-def test_winograd_equals_the_page_on_the_host():
+@pytest.mark.parametrize("name", FORMS)
+def test_winograd_equals_the_page_on_the_host(name):
     from tests.ops.harness import run_program
 
     layers = [*WINOGRAD, *corner(WINOGRAD[1])]
-    program, sample = forced(layers, "conv2d_s8_winograd")
-    assert sum(s.kernel == "conv2d_s8_winograd" for s in program.steps) >= len(WINOGRAD)
+    program, sample = forced(layers, name)
+    assert sum(s.kernel == name for s in program.steps) >= len(WINOGRAD)
     run_program(program, [sample], DSP)
 
 
@@ -63,14 +65,14 @@ def test_narrow_and_odd_shapes_on_the_host():
     run_program(program, [sample], DSP)
 
 
-@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m33"])
-def test_the_emulated_cortex_m_gives_the_same_bytes(tmp_path, cpu):
+@pytest.mark.parametrize(("cpu", "name"), [("cortex-m4", FORMS[0]), ("cortex-m33", FORMS[0]), ("cortex-m4", FORMS[1])])
+def test_the_emulated_cortex_m_gives_the_same_bytes(tmp_path, cpu, name):
     from edgec.ir.interp import Interpreter
     from edgec.target import load_target
     from tests.ops.harness import references
     from tests.ops.test_convolutions_arm import package_and_run
 
-    program, sample = forced([*WINOGRAD, *corner(WINOGRAD[1]), *NARROW], "conv2d_s8_winograd")
+    program, sample = forced([*WINOGRAD, *corner(WINOGRAD[1]), *NARROW], name)
     got, program = package_and_run(tmp_path, program, sample, load_target(cpu))
     want = Interpreter(program, references()).run(sample)
     assert got == b"".join(np.ascontiguousarray(want[p.name]).tobytes() for p in program.outputs)

@@ -1,5 +1,5 @@
 /* Products of one tile and one output channel (36 words, 8 apart) -> `high` by `wide` int8. */
-EDGEC_SHARED void edgec_wino_output_{{ shift }}(const edgec_wino_t *w, const uint32_t *m, const int32_t *bias, int8_t *out, int high, int wide)
+EDGEC_SHARED void edgec_wino4_output_{{ shift }}(const edgec_wino_t *w, const uint32_t *m, const int32_t *bias, int8_t *out, int high, int wide)
 {
     uint32_t half[24];
     const int step = w->outputs, pitch = w->out * step;

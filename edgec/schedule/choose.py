@@ -1,0 +1,247 @@
+"""Which kernel computes each step: the fastest set of kernels within the flash it may take (a knapsack with shared code).
+
+Every step has candidates.  A choice costs flash for the constants of every step and once for every C function that some step needs,
+so steps of one shape class share code.  From the fastest choice the search gives up, again and again, what costs the fewest
+instructions for a byte of flash, one step at a time or all steps of a function at once, until the limit holds; then it takes back
+what fits.  Which rows a call makes is not decided here (select.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from edgec.errors import BudgetError, UsageError
+from edgec.ir.program import Program, site
+from edgec.kernels.base import Cost, Kernel
+from edgec.kernels.predict import STEP, code_bytes, code_keys, known, predict, stored, table
+from edgec.kernels.registry import candidates, kernel
+from edgec.schedule.select import choose as with_kernel
+
+ROOM = 16 * 1024
+"""Balanced: bytes of flash for code and for weights beyond the plain ones."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One kernel for one step.  cost: instructions, cycles, bytes of constants; code: what it needs and may share."""
+
+    kernel: str
+    cost: Cost
+    scratch: int
+    code: tuple[str, ...]
+    measured: bool = False
+
+    @property
+    def work(self) -> float:
+        return self.cost.instructions
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a choice is for.  optimize: as on the command line; flash: bytes the whole model may take, None for no limit;
+    fixed: kernels by step that are not to be decided anew; banned: (step, kernel) not to be taken (their scratch is too large);
+    measured: cost by (step, kernel) that was measured and goes before what is predicted."""
+
+    optimize: str = "balanced"
+    flash: int | None = None
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    banned: frozenset[tuple[str, str]] = frozenset()
+    measured: Mapping[tuple[str, str], Cost] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The kernel of a step, the best of the others, why it is not that one, and the default."""
+
+    step: str
+    chosen: Candidate
+    runner_up: Candidate | None
+    why: str
+    plain: Candidate
+
+
+def options(program: Program, features: frozenset[str], wanted: Wanted) -> dict[str, list[Candidate]]:
+    """The candidates of every step, the first the default.  Others than that are candidates where they are calibrated."""
+    found: dict[str, list[Candidate]] = {}
+    for step in program.steps:
+        at = site(program, step)
+        plain = [kernel(step.kernel)] if step.kernel else candidates(at, features)
+        every = plain if step.kernel else candidates(at, features, large=True)
+        if not step.kernel and wanted.fixed:
+            every = plain = [_fixed(wanted.fixed.get(step.name, "?"), step.name, every)]
+        every = [k for k in every if k is plain[0] or known(k, at, program.target)]
+        kept = [k for k in every if (step.name, k.name) not in wanted.banned] or plain[:1]
+        made = [_candidate(program, step.name, k, wanted) for k in sorted(kept, key=lambda k: k is not plain[0])]
+        found[step.name] = made
+    return found
+
+
+def _fixed(name: str, step: str, every: list[Kernel]) -> Kernel:
+    for found in every:
+        if found.name == name:
+            return found
+    raise UsageError(
+        f"kernel {name!r} cannot compute step {step!r} here",
+        "replay a choice only for the model, target and version it was made with; leave --replay out to decide anew",
+    )
+
+
+def _candidate(program: Program, name: str, chosen: Kernel, wanted: Wanted) -> Candidate:
+    step = with_kernel(site(program, program.step_by_name[name]), chosen, alone=False, several=True)
+    at = site(program, step)
+    bytes_, measured = stored(chosen, at), wanted.measured.get((name, chosen.name))
+    cost = replace(measured or predict(chosen, at, program.target), flash=bytes_)
+    return Candidate(chosen.name, cost, step.scratch, code_keys(chosen, at), measured is not None)
+
+
+@dataclass
+class Choice:
+    """Which candidate every step has now.  at: index by step."""
+
+    options: Mapping[str, list[Candidate]]
+    target: str
+    at: dict[str, int]
+
+    @classmethod
+    def of(cls, options: Mapping[str, list[Candidate]], target: str, key: str) -> Choice:
+        """Every step for itself: key "work" the fastest, "flash" the smallest, "plain" the default."""
+
+        def rank(c: Candidate) -> tuple[float, float]:
+            return (c.work, c.cost.flash) if key == "work" else (c.cost.flash, c.work) if key == "flash" else (0, 0)
+
+        return cls(options, target, {name: made.index(min(made, key=rank)) for name, made in options.items()})
+
+    def of_step(self, name: str) -> Candidate:
+        return self.options[name][self.at[name]]
+
+    def code(self) -> float:
+        """Bytes of code: functions and headers once each, a wrapper for every step."""
+        keys = {key for name in self.at for key in self.of_step(name).code}
+        known = table(self.target).code
+        return (
+            known.get("model", 0.0)
+            + known.get("step", STEP) * len(self.at)
+            + sum(code_bytes(k, self.target) for k in keys)
+        )
+
+    def weights(self) -> int:
+        return sum(self.of_step(name).cost.flash for name in self.at)
+
+    @property
+    def flash(self) -> float:
+        return self.code() + self.weights()
+
+    @property
+    def work(self) -> float:
+        return sum(self.of_step(name).work for name in self.at)
+
+    def changed(self, moves: Mapping[str, int]) -> Choice:
+        return Choice(self.options, self.target, {**self.at, **moves})
+
+    @cached_property
+    def free(self) -> list[str]:
+        """Steps that have a choice."""
+        return [name for name, made in self.options.items() if len(made) > 1]
+
+    def moves(self) -> Iterator[dict[str, int]]:
+        """One step to another candidate; all steps that need a function to their best without it; or to a function."""
+        for name in self.free:
+            yield from ({name: i} for i in range(len(self.options[name])) if i != self.at[name])
+        for key in sorted({key for name in self.free for c in self.options[name] for key in c.code}):
+            without: dict[str, int] = {}
+            onto: dict[str, int] = {}
+            for name in self.free:
+                made = self.options[name]
+                if key in self.of_step(name).code:
+                    others = [i for i, c in enumerate(made) if key not in c.code]
+                    without[name] = min(others, key=lambda i: made[i].work, default=self.at[name])
+                else:
+                    users = [i for i, c in enumerate(made) if key in c.code and c.work < self.of_step(name).work]
+                    onto |= {name: min(users, key=lambda i: made[i].work)} if users else {}
+            yield from (move for move in (without, onto) if len(move) > 1)
+
+    def lighter(self, limit: float) -> Choice:
+        """Gives up speed for flash until the limit holds, or nothing saves flash any more."""
+        choice = self
+        while choice.flash > limit:
+            tried = [choice.changed(move) for move in choice.moves()]
+            less = [other for other in tried if other.flash < choice.flash]
+            if not less:
+                break
+            here = choice
+            choice = min(
+                less, key=lambda o: ((o.work - here.work) / min(here.flash - o.flash, here.flash - limit), o.flash)
+            )
+        return choice
+
+    def faster(self, limit: float) -> Choice:
+        """Takes back what fits."""
+        choice = self
+        while True:
+            fits = [o for o in map(choice.changed, choice.moves()) if o.work < choice.work and o.flash <= limit]
+            if not fits:
+                return choice
+            choice = min(fits, key=lambda other: (other.work, other.flash))
+
+
+def choose(program: Program, features: frozenset[str], wanted: Wanted) -> list[Decision]:
+    """A kernel for every step.  BudgetError if `wanted.flash` is less than any choice takes."""
+    made = options(program, features, wanted)
+    plain = Choice.of(made, program.target, "plain")
+    limit = float(wanted.flash) if wanted.flash is not None else float("inf")
+    if wanted.optimize == "balanced":
+        least = sum(min(c.cost.flash for c in cands) for cands in made.values())
+        limit = min(limit, max(least + ROOM, plain.flash))
+    if wanted.optimize == "ram":
+        choice = plain
+    elif wanted.optimize == "flash":
+        choice = Choice.of(made, program.target, "flash")
+        choice = min((choice, choice.lighter(0.0), plain.lighter(0.0)), key=lambda c: (c.flash, c.work))
+        choice = choice.faster(choice.flash)
+    else:
+        choice = Choice.of(made, program.target, "work").lighter(limit).faster(limit)
+    if wanted.flash is not None and choice.flash > wanted.flash:
+        choice = min((choice, Choice.of(made, program.target, "flash").lighter(wanted.flash)), key=lambda c: c.flash)
+        if choice.flash > wanted.flash:
+            raise _too_large(program, choice, wanted.flash)
+    return [_decision(name, choice, limit, wanted) for name in made]
+
+
+def _too_large(program: Program, choice: Choice, allowed: int) -> BudgetError:
+    worst = max(choice.at, key=lambda name: choice.of_step(name).cost.flash)
+    share = choice.of_step(worst).cost.flash
+    return BudgetError(
+        f"the smallest choice of kernels needs about {choice.weights()} bytes of constants and {choice.code():.0f} of code, "
+        f"--flash allows {allowed}",
+        f"most of it is step {worst!r} ({share} bytes): use int8 instead of float32 (--calib), fewer channels there, or raise --flash",
+    )
+
+
+def _decision(name: str, choice: Choice, limit: float, wanted: Wanted) -> Decision:
+    chosen, cands = choice.of_step(name), choice.options[name]
+    other = min((c for c in cands if c is not chosen), key=lambda c: c.work, default=None)
+    return Decision(name, chosen, other, _why(name, choice, other, limit, wanted), cands[0])
+
+
+def _why(name: str, choice: Choice, other: Candidate | None, limit: float, wanted: Wanted) -> str:
+    chosen = choice.of_step(name)
+    if name in wanted.fixed:
+        return "replayed"
+    if other is None:
+        return "the only kernel for it"
+    if chosen.work <= other.work:
+        return f"fewest instructions ({'measured' if chosen.measured and other.measured else 'predicted'})"
+    saved = f"the other would save {chosen.work - other.work:,.0f} instructions"
+    if wanted.optimize == "ram":
+        return f"{saved} for {other.scratch - chosen.scratch:,} bytes of scratch: --optimize ram"
+    more = choice.changed({name: choice.options[name].index(other)}).flash - choice.flash
+    room = "--optimize flash" if wanted.optimize == "flash" else f"{max(limit - choice.flash, 0):,.0f} are left"
+    return f"{saved} for {more:,.0f} bytes of flash: {room}"
+
+
+def named(program: Program, decisions: list[Decision]) -> Program:
+    """The program with the decided kernels; select.py keeps them."""
+    kernels = {decision.step: decision.chosen.kernel for decision in decisions}
+    return program.with_(steps=tuple(replace(step, kernel=kernels[step.name]) for step in program.steps))
