@@ -109,11 +109,10 @@ def kept(target: str) -> Iterator[dict[str, Any]]:
 
 
 def relevant(name: str) -> Callable[[str], bool]:
-    """Which counts may explain a kernel: block shapes of its instruction set, tiles of its own size for Winograd."""
+    """Which counts may explain a kernel: block shapes of its instruction set."""
     chosen = kernel(name.split("/")[0])
-    if "winograd" in chosen.template:
-        tiles = "tiles 2" if chosen.name.endswith("2") else "tiles 4"
-        return lambda count: count.startswith(tiles) or count in ("call", "formula")
+    if "winograd" in chosen.template:  # its formula counts tiles of its own size
+        return lambda count: count in ("call", "formula")
     shapes = {"4x4"} if "mve" in chosen.needs or chosen.op == "matmul" else {"2x4"}
     if chosen.name in ("dense_s8_dsp1", "dense8_s8_dsp"):
         shapes = {"1x8"}
