@@ -9,7 +9,7 @@ from edgec.ir.program import Program, Segment
 from edgec.ir.reach import Table
 from edgec.memory.check import check
 from edgec.memory.place import place
-from edgec.schedule.order import order
+from edgec.schedule.order import order, reordered
 from edgec.schedule.pools import accumulated
 from edgec.schedule.remat import per_reader
 from edgec.schedule.segment import Choice, choices, cut, thrifty, with_rings, with_scratch, work_of
@@ -63,8 +63,15 @@ def alternated(program: Program) -> Program:
     return program.with_(segments=tuple(turned))
 
 
-def spellings(program: Program) -> list[Program]:
-    """The same computation written so that less must be stored: pools as running sums, norms made anew for each reader, both."""
+def spellings(program: Program, keep_input: bool) -> list[Program]:
+    """The same computation written so that less must be stored: pools as running sums, norms made anew for each reader, both; and, where
+    the order of its branches matters, the steps in a better one."""
+    other = reordered(program, keep_input)
+    found = [program] if other == program else [program, other]
+    return found + _rewritten(found[-1])
+
+
+def _rewritten(program: Program) -> list[Program]:
     found: list[Program] = []
     for other in (accumulated(program), per_reader(program), per_reader(accumulated(program))):
         if len(other.steps) > max([len(program.steps), *(len(known.steps) for known in found)]):
@@ -95,7 +102,7 @@ def plan(
     if pushed and (len(program.inputs) != 1 or program.base(program.inputs[0].buffer).rows < 2):
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     if stream or pushed:
-        priced = [_Priced.of(p, features, keep_input, pushed) for p in (program, *spellings(program))]
+        priced = [_Priced.of(p, features, keep_input, pushed) for p in spellings(program, keep_input)]
         balance = limit is None and slack is not None
         program = (
             _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)[1]
