@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import assume, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from edgec.ir.interp import Interpreter
@@ -16,7 +17,7 @@ from edgec.memory.lifetime import blocks, uses
 from edgec.memory.place import place
 from edgec.schedule.order import order
 from edgec.schedule.segment import with_rings, with_scratch
-from tests.memory.programs import REFERENCES, meaning, programs, sample_of, segmented
+from tests.memory.programs import REFERENCES, meaning, programs, sample_of, segmented, turnable
 
 Cuts = tuple[list[bool], bool, bool]
 CUTS = st.tuples(st.lists(st.booleans(), max_size=7), st.booleans(), st.booleans())
@@ -66,6 +67,74 @@ def test_a_moved_buffer_is_refused_or_harmless(program: Program, cuts: Cuts, dat
         assert error.hint
         return
     assert agrees(damaged, sample_of(damaged))
+
+
+def broken(made: Program, kind: str, pick: int) -> Program | None:
+    """The placed program with one thing changed that the offsets were not made for; None where there is no such thing to change."""
+    segments = list(made.segments)
+    at = pick % max(len(segments), 1)
+    if kind == "ring shrunk":
+        rings = [b for b in made.buffers if 1 < b.stored_rows and not b.view_of and not b.tile]
+        chosen = rings[pick % len(rings)] if rings else None
+        less = tuple(replace(b, stored=b.stored_rows - 1) if b is chosen else b for b in made.buffers)
+        return made.with_(buffers=less) if chosen else None
+    if kind == "segments swapped":
+        if at + 1 >= len(segments) or not independent(made, segments[at].steps, segments[at + 1].steps):
+            return None
+        segments[at : at + 2] = [segments[at + 1], segments[at]]
+    elif kind == "segment reversed":
+        if not segments or not turnable(made, segments[at].steps):
+            return None
+        segments[at] = replace(segments[at], reverse=not segments[at].reverse)
+    elif kind == "segments joined":
+        if at + 1 >= len(segments) or segments[at].reverse != segments[at + 1].reverse:
+            return None
+        one, two = segments[at : at + 2]
+        scratch = max((one.scratch, one.scratch_offset), (two.scratch, two.scratch_offset))
+        segments[at : at + 2] = [
+            replace(one, steps=one.steps + two.steps, scratch=scratch[0], scratch_offset=scratch[1])
+        ]
+    elif kind == "scratch moved":
+        if not segments or not segments[at].scratch:
+            return None
+        segments[at] = replace(segments[at], scratch_offset=max(made.arena - segments[at].scratch, 0) // 8 * 8)
+    elif kind == "group changed":
+        chosen_step = made.steps[pick % len(made.steps)]
+        grown = replace(chosen_step, group=0 if chosen_step.group else 1)
+        return made.with_(steps=tuple(grown if s is chosen_step else s for s in made.steps))
+    return made.with_(segments=tuple(segments))
+
+
+def independent(made: Program, first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    outputs = {made.step_by_name[name].output for name in first}
+    return not any(made.base(n).name in outputs for name in second for n in made.step_by_name[name].inputs)
+
+
+KINDS = ("ring shrunk", "segments swapped", "segment reversed", "segments joined", "scratch moved", "group changed")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_plan_is_refused_or_harmless(kind: str) -> None:
+    """One change of every kind, on many plans: some must be refused, and all that pass give the right answer."""
+    refused = accepted = 0
+
+    @settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(programs(), CUTS, st.integers(0, 30))
+    def run(program: Program, cuts: Cuts, pick: int) -> None:
+        nonlocal refused, accepted
+        wrong = broken(placed(program, cuts), kind, pick)
+        if wrong is None:
+            return
+        try:
+            check(wrong)
+        except PlanError:
+            refused += 1
+            return
+        accepted += 1
+        assert agrees(wrong, sample_of(wrong))
+
+    run()
+    assert refused, f"no plan was refused, {accepted} were harmless"
 
 
 @settings(max_examples=200)
