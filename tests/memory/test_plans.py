@@ -74,7 +74,7 @@ def broken(made: Program, kind: str, pick: int) -> Program | None:
     segments = list(made.segments)
     at = pick % max(len(segments), 1)
     if kind == "ring shrunk":
-        rings = [b for b in made.buffers if 1 < b.stored_rows and not b.view_of and not b.tile]
+        rings = [b for b in made.buffers if b.stored_rows > 1 and not b.view_of and not b.tile]
         chosen = rings[pick % len(rings)] if rings else None
         less = tuple(replace(b, stored=b.stored_rows - 1) if b is chosen else b for b in made.buffers)
         return made.with_(buffers=less) if chosen else None
