@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from edgec.ir.interp import Interpreter
 from edgec.ir.program import Array, Program, site
 from edgec.memory.check import check
+from edgec.schedule.plan import plan
 from edgec.verify.reference import references
 from tests.conformance.pipelines import pipelines
 from tests.ops.harness import run_program
@@ -53,6 +57,28 @@ def test_pipelines(program: Program) -> None:
 @given(pipelines(DSP))
 def test_pipelines_dsp(program: Program) -> None:
     proven(program, DSP)
+
+
+def unplanned(program: Program) -> Program:
+    """The steps and tensors of a placed program as they were lowered."""
+    steps = tuple(replace(s, kernel="", group=1, inplace=(), scratch=0) for s in program.steps)
+    buffers = tuple(replace(b, stored=0, tile=False) for b in program.buffers)
+    return program.with_(steps=steps, buffers=buffers, segments=(), places=(), arena=0, scratch=0)
+
+
+@settings(QUICK, max_examples=40)
+@given(pipelines(longest=6), st.floats(0, 1), st.sampled_from([None, 1.0, 1.03]), st.booleans())
+def test_any_budget_gives_the_reference(program: Program, share: float, slack: float | None, keep_input: bool) -> None:
+    """From the smallest arena to all tensors at once, and balanced: the plan is sound and computes the reference."""
+    lowered = unplanned(program)
+    least = plan(lowered, keep_input=keep_input).program.arena
+    limit = None if slack else round(least + share * sum(b.bytes for b in lowered.buffers))
+    made = plan(lowered, keep_input=keep_input, limit=limit, slack=slack)
+    check(made.program, keep_input)
+    assert made.lower_bound <= made.program.arena
+    sample = {p.name: np.random.default_rng(3).integers(-128, 128, p.shape).astype(np.int8) for p in lowered.inputs}
+    got = Interpreter(made.program, references()).run(sample)
+    np.testing.assert_array_equal(got["y"], whole(lowered, sample))
 
 
 @pytest.mark.slow
