@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     Samples = str | Path | Mapping[str, Array] | Sequence[Array]
 
 
-# Options of the contract that this version reads but cannot act on: the only value they may have.
-_UNBUILT = {"tune": False}
-
-
 def compile(
     model: str | Path, out: str | Path | None = None, progress: Progress | None = None, **options: Any
 ) -> CompileResult:
@@ -40,18 +36,21 @@ def compile(
     if options.get("target") is None:
         raise UsageError("no target given", "add --target T (target=... in Python); edgec targets lists them")
     stated = make_options(options)
-    for option, value in _UNBUILT.items():
-        if getattr(stated, option) not in (value, None):
-            raise UsageError(f"option {option} can only be {value!r} in this version", "leave the option out")
     from edgec.compiler import compile_model
 
     path = Path(model)
     folder = Path(out) if out is not None else Path("build") / (stated.name or path.stem)
-    if stated.calib is None:
-        return compile_model(path, stated, folder, progress=progress)
-    from edgec.harness.samples import load_samples
+    calibration = None
+    if stated.calib is not None:
+        from edgec.harness.samples import load_samples
 
-    return compile_model(path, stated, folder, partial(load_samples, stated.calib), progress)
+        calibration = partial(load_samples, stated.calib)
+    measured = None
+    if stated.tune and stated.replay is None:
+        from edgec.tune.measure import tuned
+
+        measured = tuned(path, stated, folder, calibration, progress)
+    return compile_model(path, stated, folder, calibration, progress, measured=measured)
 
 
 def describe(result: CompileResult) -> dict[str, Any]:

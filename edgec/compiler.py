@@ -258,7 +258,7 @@ def compile_model(
     note(options, 6, "plan", made.program)
     tell("writing C", 2, 3)
     source = emit(made.program, target.isa, package.version())
-    content = with_choices(manifest(made.program, source, heading(path, target, options)), made.program, decisions)
+    content = with_choices(manifest(made.program, source, heading(path, target, options)), made.program, decisions, measured or {})
     content["arena_lower_bound"] = made.lower_bound
     summary = summarise(content, made, low.removed)
     files = dict(text_files(source))

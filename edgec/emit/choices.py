@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edgec.errors import UsageError
@@ -35,8 +36,16 @@ def decided(decision: Decision) -> dict[str, Any]:
     return {"choice": entry(decision.chosen), "runner_up": entry(other) if other else None, "why": decision.why}
 
 
-def with_choices(content: dict[str, Any], program: Program, decisions: Sequence[Decision]) -> dict[str, Any]:
-    """edgec.json with `kernels` (what --replay takes), `predicted` of the whole model and of every step as it is called."""
+def with_choices(
+    content: dict[str, Any],
+    program: Program,
+    decisions: Sequence[Decision],
+    measured: Mapping[tuple[str, str], Cost] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """edgec.json with `kernels` (what --replay takes), `predicted` of the whole model and of every step as it is called.
+
+    measured: what --tune counted; kept as `measured`: step -> kernel -> [instructions, cycles].
+    """
     by_step = {decision.step: decision for decision in decisions}
     taken = [step_cost(program, step) for step in program.steps]
     for entry, cost, step in zip(content["steps"], taken, program.steps, strict=True):
@@ -52,6 +61,11 @@ def with_choices(content: dict[str, Any], program: Program, decisions: Sequence[
         "cycles": round(total.cycles),
         "calibrated": bool(table(program.target).kernels),
     }
+    if measured:
+        counted: dict[str, dict[str, list[float]]] = {}
+        for (step_name, name), cost in measured.items():
+            counted.setdefault(step_name, {})[name] = [cost.instructions, cost.cycles]
+        content = {**content, "measured": counted}
     return {**content, "kernels": {d.step: d.chosen.kernel for d in decisions}, "predicted": predicted}
 
 
