@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
-SLACK = 1.03  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
+SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
 SCRATCH = 1.15  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
 UNLIMITED = 1 << 40
 

@@ -73,33 +73,7 @@ class Drivers:
         slot = index if base.is_full else f"(({index}) % {base.stored_rows})"
         return f"{self.address(name)} + ({slot}) * {self.buffers[name].row_elements}"
 
-    # -- step wrappers ----------------------------------------------------------------------------------------------------------
-
-    def wrapper(self, part: StepParts, segment: Segment) -> str:
-        """The noinline function that is one step: its symbol is what instruction counts are booked on."""
-        at = part.site
-        args, passed = [], [f"&{part.params}"]
-        for i, source in enumerate(at.inputs):
-            star = "const *" if part.kernel.access_of(i).startswith("taps") else ""
-            args.append(f"const {self.ctype(source)} *{star}in{i}")
-            passed.append(f"in{i}")
-        passed.append("out")
-        if part.kernel.scratch is not None:
-            passed.append(self.scratch(segment, scratch_layout(self.program, segment)[1]))
-        if part.kernel.units is not None:
-            passed.append(f"rows * {part.kernel.units(at)}")
-        if part.kernel.row:
-            passed.append("y")
-        args += [f"{self.ctype(at.output)} *out", "int y", "int rows"]
-        unused = [name for name, used in (("y", part.kernel.row), ("rows", part.kernel.units is not None)) if not used]
-        void = "".join(f"    (void){name};\n" for name in unused)
-        return (
-            f"static EDGEC_NOINLINE void {part.symbol}({', '.join(args)})\n{{\n{void}"
-            f"    {part.function}({', '.join(passed)});\n"
-            f"    EDGEC_TRACE({part.index}, y, out, rows * {at.output.row_bytes});\n}}\n"
-        )
-
-    # -- calls ------------------------------------------------------------------------------------------------------------------
+    # -- steps ------------------------------------------------------------------------------------------------------------------
 
     def taps(self, part: StepParts, index: int, y: str, group: int) -> tuple[list[str], str]:
         """Statements that fill a local array of row pointers, and the array's name."""
@@ -129,32 +103,47 @@ class Drivers:
             f" {count}, {reach.height}, ({image}) * {reach.height}, {stored}, {source.row_elements});",
         ], name
 
-    def call(self, part: StepParts, y: str, rows: int) -> list[str]:
-        """Statements of one kernel call that makes `rows` output rows from `y` on."""
-        lines, passed = [], []
-        for i, source in enumerate(part.site.inputs):
-            access = part.kernel.access_of(i)
-            reach = part.step.reach[i]
+    def wrapper(self, part: StepParts, segment: Segment) -> str:
+        """The noinline function that is one call of a step, from output row y on: its symbol is what instruction counts are booked on.
+
+        It finds its rows itself, so that a pipeline, which calls itself down to its first step, keeps nothing but counters on the stack.
+        """
+        at, group = part.site, part.step.group or part.site.output.rows
+        lines, passed = [], [f"&{part.params}"]
+        for i, source in enumerate(at.inputs):
+            access, reach = part.kernel.access_of(i), part.step.reach[i]
             if access.startswith("taps"):
-                made, name = self.taps(part, i, y, rows)
+                made, name = self.taps(part, i, "y", group)
                 lines += made
                 passed.append(name)
             elif access == "all" or isinstance(reach, All):
                 passed.append(self.address(source.name))
             elif isinstance(reach, Table):
-                passed.append(self.row(source.name, f"{self.tables[(part.index, i)]}[2 * ({y})]"))
+                passed.append(self.row(source.name, f"{self.tables[(part.index, i)]}[2 * y]"))
             elif isinstance(reach, Window):
                 raise ValueError(
                     f"{part.step.name}: kernel {part.kernel.name} takes a run where the step needs a window"
                 )
             else:
-                passed.append(self.row(source.name, y))
-        count = self.rows_made(part, y, rows)
-        lines.append(f"{part.symbol}({', '.join([*passed, self.row(part.site.output.name, y), y, count])});")
-        return lines
+                passed.append(self.row(source.name, "y"))
+        lines.append(f"{self.ctype(at.output)} *const out = {self.row(at.output.name, 'y')};")
+        passed.append("out")
+        if part.kernel.scratch is not None:
+            passed.append(self.scratch(segment, scratch_layout(self.program, segment)[1]))
+        rows = self.rows_made(part, group)
+        if part.kernel.units is not None:
+            passed.append(f"{rows} * {part.kernel.units(at)}")
+        if part.kernel.row:
+            passed.append("y")
+        lines.append(f"{part.function}({', '.join(passed)});")
+        if not any(re.search(r"\by\b", line) for line in lines):
+            lines.insert(0, "(void)y;")
+        lines.append(f"EDGEC_TRACE({part.index}, y, out, {rows} * {at.output.row_bytes});")
+        body = "".join(f"    {line}\n" for line in lines)
+        return f"static EDGEC_NOINLINE void {part.symbol}(int y)\n{{\n{body}}}\n"
 
-    def rows_made(self, part: StepParts, y: str, rows: int) -> str:
-        """C expression: rows that the call at `y` makes; the last group of a tensor may be a smaller one."""
+    def rows_made(self, part: StepParts, rows: int) -> str:
+        """C expression: rows that the call at y makes; the last group of a tensor may be a smaller one."""
         total = part.site.output.rows
         if total % rows == 0:
             return str(rows)
@@ -162,7 +151,7 @@ class Drivers:
             raise ValueError(
                 f"{part.step.name}: kernel {part.kernel.name} makes {rows} rows a call, {total} rows are no multiple of that"
             )
-        return f"{total} - {y} < {rows} ? {total} - {y} : {rows}"
+        return f"({total} - y < {rows} ? {total} - y : {rows})"
 
     # -- segments ---------------------------------------------------------------------------------------------------------------
 
@@ -176,9 +165,7 @@ class Drivers:
             part = members[0]
             total = part.site.output.rows
             if part.step.group == 0 or total == 1:
-                body = [f"    {line}" for line in self.call(part, "0", total)]
-                if any(re.search(r"\by\b", line) for line in body):
-                    body.insert(0, "    const int y = 0;")
+                body = [f"    {part.symbol}(0);"]
             else:
                 group = part.step.group
                 loop = (
@@ -186,8 +173,7 @@ class Drivers:
                     if segment.reverse
                     else f"int y = 0; y < {total}; y += {group}"
                 )
-                body = [f"    for ({loop}) {{"]
-                body += [f"        {line}" for line in self.call(part, "y", part.step.group)] + ["    }"]
+                body = [f"    for ({loop}) {{", f"        {part.symbol}(y);", "    }"]
             return f"{head}\n/* {what} */\nstatic EDGEC_NOINLINE void {name}(void)\n{{\n" + "\n".join(body) + "\n}\n"
         kind = "driven by input rows" if segment.push else "a pull pipeline"
         return f"{head}\n/* {what}: {kind} */\n" + self.pipeline(name, members, segment)
@@ -209,8 +195,7 @@ class Drivers:
                 base = self.program.base(source).name
                 if base in makers and base != part.step.output:
                     lines.append(f"        {self.until(base)}({self.demand(part, i, size, reverse)});")
-            lines += [f"        {line}" for line in self.call(part, "y", size)]
-            lines += ["    }", "}", ""]
+            lines += [f"        {part.symbol}(y);", "    }", "}", ""]
             out += lines
         if segment.push:
             return "\n".join([*out, *self.push(name, members)])

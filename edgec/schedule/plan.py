@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from edgec.errors import UnsupportedError
@@ -11,12 +12,13 @@ from edgec.memory.check import check
 from edgec.memory.place import place
 from edgec.schedule.order import order, reordered
 from edgec.schedule.pools import accumulated
+from edgec.schedule.regroup import Regrouper
 from edgec.schedule.remat import per_reader
-from edgec.schedule.segment import Choice, choices, cut, thrifty, with_rings, with_scratch, work_of
+from edgec.schedule.segment import Choice, choices, cut, with_rings, with_scratch, work_of
 from edgec.schedule.select import select
-from edgec.schedule.stream import NEVER
+from edgec.schedule.stream import NEVER, Net
 
-CAP = 1.15  # balanced: RAM that speed may cost, as a multiple of the smallest schedule's
+CAP = 1.3  # balanced: RAM that speed may cost, as a multiple of the smallest schedule's
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def plan(
     """Schedules a lowered program for a target with these features.
 
     limit: bytes of RAM the arena may take, and then the fastest schedule that fits; slack: without a limit, the smallest schedule
-    whose predicted instructions are at most that many times those of the fastest; neither: the smallest schedule there is;
+    whose predicted instructions are at most that many times those of the fastest, if that takes at most CAP times the RAM of the
+    smallest of all; neither: the smallest schedule there is;
     stream: False keeps every step a segment of its own; pushed: the input arrives by rows.
     """
     program = order(program)
@@ -103,10 +106,10 @@ def plan(
         raise UnsupportedError("only a model with one input of several rows can take it by rows", "use --input tensor")
     if stream or pushed:
         priced = [_Priced.of(p, features, keep_input, pushed) for p in spellings(program, keep_input)]
-        balance = limit is None and slack is not None
-        program = (
-            _balanced(priced, slack or 1.0, keep_input) if balance else _turned(_fitting(priced, limit), keep_input)[1]
-        )
+        if limit is None and slack is not None:
+            program = _balanced(priced, slack, keep_input)
+        else:
+            program = _smallest(_fitting(priced, limit), keep_input, limit or 0)
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
         program = with_scratch(with_rings(segmented([select(program, features)], alone)))
@@ -116,50 +119,79 @@ def plan(
 
 
 @dataclass(frozen=True)
+class _Cut:
+    """A program in segments.  peak: bytes of RAM that its widest segment should take; work: predicted instructions."""
+
+    peak: int
+    work: float
+    program: Program
+
+
+@dataclass(frozen=True)
 class _Priced:
     """One spelling with kernels for whole tensors, for few and for more rows a call, and every segment of it, priced."""
 
     forms: list[Program]
     found: list[Choice]
+    regroup: Regrouper
     pushed: bool
 
     @classmethod
     def of(cls, program: Program, features: frozenset[str], keep_input: bool, pushed: bool) -> _Priced:
         forms = [select(program, features)]
         forms += [select(program, features, alone=False, several=n) for n in (False, "run", True)]
-        return cls(forms, choices(forms, keep_input, pushed), pushed)
+        nets = [Net(form, keep_input, pushed) for form in forms]
+        return cls(forms, choices(nets), Regrouper(nets[1]), pushed)
 
-    def cut(self, limit: int | None) -> list[Choice]:
-        """The fastest segments whose peak is within `limit`, or the smallest peak there is."""
-        return cut(self.found, len(self.forms[0].steps), limit)
+    def fastest(self) -> float:
+        """Predicted instructions of the fastest segments, whatever their RAM."""
+        return work_of(cut(self.found, len(self.forms[0].steps), NEVER))
 
-    def thrifty(self, most: float) -> list[Choice]:
-        """The smallest peak that takes no more than `most` predicted instructions."""
-        return thrifty(self.found, len(self.forms[0].steps), most)
-
-    def program(self, made: list[Choice]) -> Program:
-        """The spelling cut into those segments."""
+    def cut(self, limit: int | None) -> list[_Cut]:
+        """The fastest segments whose peak is within `limit`, or the smallest peak there is: with more rows a call where that fits,
+        and as they are (longer rings can be in the way when all buffers are placed)."""
+        made = cut(self.found, len(self.forms[0].steps), limit)
+        peak, work = max((choice.bytes for choice in made), default=0), work_of(made)
         whole = segmented(self.forms, made)
         if self.pushed:
             whole = whole.with_(segments=(replace(whole.segments[0], push=True), *whole.segments[1:]))
-        return whole
+        wider, saved = list(whole.steps), 0.0
+        for c in made:
+            before = wider[c.i : c.j + 1]
+            wider[c.i : c.j + 1] = self.regroup(c, before, max(peak, limit or 0), work)
+            saved += self.regroup.total(c, before) - self.regroup.total(c, wider[c.i : c.j + 1])
+        cuts = [_Cut(peak, work - saved, whole.with_(steps=tuple(wider)))] if saved else []
+        return [*cuts, _Cut(peak, work, whole)]
+
+    def thrifty(self, most: float, cap: int) -> list[_Cut]:
+        """The smallest peak, to one percent, that takes no more than `most` predicted instructions; if `cap` bytes do not allow that few,
+        the fastest cut within them."""
+        found = self.cut(None)
+        limits = sorted({c.bytes for c in self.found if found[0].peak < c.bytes <= cap})
+        if found[0].work <= most or not limits:
+            return found
+        low, high = 0, len(limits) - 1
+        found = self.cut(limits[high])
+        while low < high and limits[high] > 1.01 * limits[low]:  # work falls as the limit rises
+            middle = bisect_left(limits, (limits[low] + limits[high]) // 2, low, high - 1)
+            tried = self.cut(limits[middle])
+            if tried[0].work <= most:
+                found, high = tried, middle
+            else:
+                low = middle + 1
+        return found
 
 
-def _peak(made: list[Choice]) -> int:
-    return max((choice.bytes for choice in made), default=0)
-
-
-def _fitting(priced: list[_Priced], limit: int | None) -> Program:
+def _fitting(priced: list[_Priced], limit: int | None) -> list[_Cut]:
     """The first spelling that is within the limit, as fast as it goes; otherwise the smallest of all."""
-    best: tuple[int, _Priced, list[Choice]] | None = None
+    best: list[_Cut] = []
     for spelling in priced:
         made = spelling.cut(limit)
-        if best is None or _peak(made) < best[0]:
-            best = _peak(made), spelling, made
-        if limit is not None and best[0] <= limit:
+        if not best or made[0].peak < best[0].peak:
+            best = made
+        if limit is not None and best[0].peak <= limit:
             break
-    assert best is not None
-    return best[1].program(best[2])
+    return best
 
 
 def _turned(program: Program, keep_input: bool) -> tuple[int, Program]:
@@ -170,19 +202,23 @@ def _turned(program: Program, keep_input: bool) -> tuple[int, Program]:
     return min(((place(way, keep_input).program.arena, way) for way in ways), key=lambda found: found[0])
 
 
+def _smallest(cuts: list[_Cut], keep_input: bool, limit: int = 0, most: float = 0.0, cap: float = 1.0) -> Program:
+    """The program of the smallest cut as they are placed, at last.  The fastest of those that fit into `limit` bytes, where some do;
+    otherwise the smallest that takes at most `most` instructions, or the fastest, among those of at most `cap` times the smallest."""
+    tried = [(*_turned(made.program, keep_input), made) for made in cuts]
+    limit = max(limit, round(cap * min(arena for arena, _, _ in tried)))
+    near = [found for found in tried if found[0] <= limit]
+    quick = [found for found in near if found[2].work <= most]
+    if quick:
+        return min(quick, key=lambda f: (f[0], f[2].peak, f[2].work))[1]
+    return min(near, key=lambda f: (f[2].work, f[0]))[1]
+
+
 def _balanced(priced: list[_Priced], slack: float, keep_input: bool) -> Program:
-    """The smallest schedule that takes at most `slack` times the instructions of the fastest, where that is not much larger than the
-    smallest of all; elsewhere the fastest that is at most CAP times the smallest.  Arenas are compared as they are placed."""
-    most = slack * work_of(priced[0].cut(NEVER))
-    cap = round(CAP * min(_peak(spelling.cut(None)) for spelling in priced))
-    tried: list[tuple[int, int, float, Program]] = []  # as placed by the quick orders, as it should be, work
-    for spelling in priced:
-        cuts = [spelling.cut(None), spelling.thrifty(most), spelling.cut(cap)]
-        for number, made in enumerate(cuts):
-            if made not in cuts[:number] and (number == 0 or _peak(made) <= cap):
-                arena, program = _turned(spelling.program(made), keep_input)
-                tried.append((arena, _peak(made), work_of(made), program))
-    smallest = min(found[0] for found in tried)
-    near = [found for found in tried if found[0] <= CAP * smallest]
-    quick = [found for found in near if found[2] <= most]
-    return min(quick, key=lambda f: f[:3])[3] if quick else min(near, key=lambda f: (f[2], f[0]))[3]
+    """The smallest schedule that takes at most `slack` times the instructions of the fastest, where that is at most CAP times the
+    smallest of all; elsewhere the fastest that is at most CAP times the smallest."""
+    most = slack * priced[0].fastest()
+    least = min((spelling.cut(None) for spelling in priced), key=lambda made: made[0].peak)
+    cap = round(CAP * least[0].peak)
+    cuts = [made for spelling in priced for made in spelling.thrifty(most, cap)]
+    return _smallest([*least, *(made for made in cuts if made not in least)], keep_input, most=most, cap=CAP)

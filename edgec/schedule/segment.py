@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, Segment, scratch_layout
 from edgec.ir.pull import Arrival, calls, signature
-from edgec.schedule.stream import LONGEST, NEVER, Net, prices, run_lengths
+from edgec.schedule.stream import LONGEST, NEVER, Net, arrivals, prices, run_lengths
+
+BYTE = 0.05  # instructions that a byte less during a segment is worth: few, so that near ties go to what is easier to place
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,10 @@ def layer_by_layer(program: Program) -> Program:
     return program.with_(segments=tuple(Segment((step.name,)) for step in program.steps))
 
 
-def choices(forms: Sequence[Program], keep_input: bool = False, pushed: bool = False) -> list[Choice]:
-    """Every candidate segment, priced.  forms: the program with kernels set for single steps, then for pipelines (few rows a call, more)."""
+def choices(nets: Sequence[Net]) -> list[Choice]:
+    """Every candidate segment, priced.  nets: of the program with kernels set for single steps, then for pipelines (few rows a call, more)."""
     found = []
-    for form, program in enumerate(forms):
-        net = Net(program, keep_input, pushed)
+    for form, net in enumerate(nets):
         known: dict[Hashable, list[int]] = {}  # equal stretches of steps are priced once
         numbers: dict[Hashable, int] = {}
         shapes = [numbers.setdefault(shape, len(numbers)) for shape in net.shapes]
@@ -44,9 +45,11 @@ def choices(forms: Sequence[Program], keep_input: bool = False, pushed: bool = F
                 known[stretch] = prices(net, j, LONGEST if form else 1)
             work = 0.0
             for i, own in zip(range(j, -1, -1), known[stretch], strict=False):
-                work += net.work[i]
-                if net.feeds(i, j) and (form or j or not pushed):
-                    found.append(Choice(i, j, form, net.alive_bytes[i] + own, work))
+                work += net.work[True][i]
+                if net.feeds(i, j) and (form or j or not net.pushed):
+                    pushed = arrivals(net.program, j + 1) if net.pushed and i == 0 else 0.0
+                    spent = net.work[False][i] if i == j and not pushed else work + pushed
+                    found.append(Choice(i, j, form, net.alive_bytes[i] + own, spent))
     return found
 
 
@@ -67,7 +70,7 @@ def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choic
     best: list[tuple[float, int, Choice | None]] = [(0, 0, None)]
     for j in range(count):
         options = [
-            (best[c.i][0] + c.work, best[c.i][1] + c.bytes, c)
+            (best[c.i][0] + c.work + BYTE * c.bytes, best[c.i][1] + c.bytes, c)
             for c in by_end.get(j, ())
             if c.bytes <= allowed and best[c.i][0] < 1 << 60
         ]
@@ -85,19 +88,6 @@ def cut(found: list[Choice], count: int, limit: int | None = None) -> list[Choic
 def work_of(made: Sequence[Choice]) -> float:
     """Predicted instructions of a cut."""
     return sum(choice.work for choice in made)
-
-
-def thrifty(found: list[Choice], count: int, most: float) -> list[Choice]:
-    """The smallest peak that needs no more than `most` predicted instructions (the fastest cut, if none is that fast)."""
-    limits = sorted({choice.bytes for choice in found})
-    low, high = 0, len(limits) - 1
-    while low < high:  # work falls as the limit rises
-        middle = (low + high) // 2
-        if work_of(cut(found, count, limits[middle])) <= most:
-            high = middle
-        else:
-            low = middle + 1
-    return cut(found, count, limits[low])
 
 
 def with_rings(program: Program) -> Program:

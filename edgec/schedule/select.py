@@ -9,6 +9,8 @@ from edgec.ir.reach import All, Run
 from edgec.kernels.base import Kernel
 from edgec.kernels.registry import candidates, kernel
 
+TILES = (2, 4, 8)  # rows a call worth trying; more save next to nothing
+
 
 def rows_at_once(at: Site, chosen: Kernel, alone: bool, several: bool) -> int:
     """Output rows a call makes; 0 for all of them.  alone: the step is a segment of its own, so its rows lie contiguous;
@@ -26,9 +28,24 @@ def rows_at_once(at: Site, chosen: Kernel, alone: bool, several: bool) -> int:
 
 def choose(at: Site, chosen: Kernel, alone: bool, several: bool) -> Step:
     """The step with that kernel and what follows from it."""
-    step = replace(at.step, kernel=chosen.name, group=rows_at_once(at, chosen, alone, several), inplace=chosen.inplace)
+    return called(at, chosen, rows_at_once(at, chosen, alone, several))
+
+
+def called(at: Site, chosen: Kernel, group: int) -> Step:
+    """The step with that kernel, which makes `group` rows a call (0: all)."""
+    step = replace(at.step, kernel=chosen.name, group=group, inplace=chosen.inplace)
     scratch = chosen.scratch(replace(at, step=step)) if chosen.scratch is not None else 0
     return replace(step, scratch=scratch)
+
+
+def tiles(at: Site) -> list[Step]:
+    """The step as a pipeline may call it: the fewest rows a call, more of them, and where it reads them as a run any of TILES."""
+    chosen = kernel(at.step.kernel)
+    groups = {rows_at_once(at, chosen, False, several) for several in (False, True)}
+    runs = all(chosen.access_of(i) in ("run", "all") for i in range(len(at.inputs)))
+    if runs and chosen.units is not None and all(isinstance(reach, Run | All) for reach in at.step.reach):
+        groups |= {rows for rows in TILES if rows < at.output.rows}
+    return [called(at, chosen, group) for group in sorted(groups)]
 
 
 def select(

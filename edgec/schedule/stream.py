@@ -8,7 +8,8 @@ Source: memory note, sections A and B; rows are those of ir.reach, the order is 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import lcm
@@ -18,10 +19,28 @@ import numpy as np
 from edgec.ir.program import Array, Program, Step
 from edgec.ir.reach import Reach, Run
 from edgec.kernels.predict import step_cost
+from edgec.kernels.registry import kernel
 from edgec.memory.pack import aligned
 
 NEVER = np.iinfo(np.int64).max // 4
 LONGEST = 40  # steps in one segment
+
+# Instructions of the drivers, fitted to the exact counts of emulated packages: for a call of a step that is a segment of its own, of
+# a step in a pipeline, for the row pointers of a window; and for each step of a pushed pipeline when an input row arrives.
+ALONE, PIPED, TAPS, ARRIVAL = 4.0, 16.0, 70.0, 30.0
+
+
+def instructions(program: Program, step: Step, piped: bool) -> float:
+    """Predicted instructions of one inference of a step: what its kernel does, and what its calls take."""
+    rows = program.by_name[step.output].rows
+    calls = 1 if step.group == 0 else -(-rows // step.group)
+    taps = kernel(step.kernel).access_of(0).startswith("taps")
+    return step_cost(program, step).instructions + calls * ((PIPED if piped else ALONE) + TAPS * taps)
+
+
+def arrivals(program: Program, steps: int) -> float:
+    """Predicted instructions of driving a pushed pipeline of so many steps, beside their calls."""
+    return ARRIVAL * steps * program.base(program.inputs[0].buffer).rows
 
 
 def run_lengths(program: Program) -> dict[str, int]:
@@ -29,9 +48,12 @@ def run_lengths(program: Program) -> dict[str, int]:
 
     A ring holds a multiple of that, so that no run goes round its end.
     """
+    return _lengths(program.steps, {b.name: program.base(b.name).name for b in program.buffers})
+
+
+def _lengths(steps: Iterable[Step], bases: Mapping[str, str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    bases = {b.name: program.base(b.name).name for b in program.buffers}
-    for step in program.steps:
+    for step in steps:
         runs = [n for n, reach in zip(step.inputs, step.reach, strict=True) if isinstance(reach, Run)]
         for name in (step.output, *runs):
             found[bases[name]] = lcm(found.get(bases[name], 1), max(step.group, 1))
@@ -58,7 +80,7 @@ class Net:
     readers: dict[str, list[int]] = field(init=False)
     edges: dict[tuple[int, str], Edge] = field(init=False)
     last_use: dict[str, int] = field(init=False)
-    work: list[float] = field(init=False)
+    work: list[list[float]] = field(init=False)  # predicted instructions of each step: alone, in a pipeline
     runs: dict[str, int] = field(init=False)
     alive: list[list[str]] = field(init=False)  # by step: stored buffers made before it and read by it or later
     alive_bytes: list[int] = field(init=False)  # of those, a pushed input left out
@@ -72,9 +94,8 @@ class Net:
         self.bases = {b.name: program.base(b.name) for b in program.buffers}
         self.maker = {s.output: i for i, s in enumerate(self.steps)}
         self.readers, self.edges, self.last_use = {}, {}, {}
-        wholes = {b.name: b.rows for b in program.buffers}
         for i, step in enumerate(self.steps):
-            for index, name in enumerate(step.inputs):
+            for name in step.inputs:
                 base = self.bases[name]
                 if name == step.output:  # running sums: read in place
                     continue
@@ -82,16 +103,11 @@ class Net:
                 if i not in self.readers[base.name]:
                     self.readers[base.name].append(i)
                 self.last_use[base.name] = i
-                whole = wholes[name] != base.rows or step.group == 0
-                edge = _edge(None if whole else step.reach[index], step.group, wholes[step.output], base.rows)
-                known = self.edges.get((i, base.name))
-                if known is not None:
-                    edge = Edge(np.maximum(edge.demand, known.demand), np.minimum(edge.first, known.first))
-                self.edges[(i, base.name)] = edge
+            self.edges.update(self._edges(i))
         end = len(self.steps)
         for port in program.exits:
             self.last_use[self.bases[port.buffer].name] = end
-        self.work = [step_cost(program, s).instructions for s in self.steps]
+        self.work = [[instructions(program, s, piped) for s in self.steps] for piped in (False, True)]
         self.inputs = [self.bases[p.buffer].name for p in program.inputs]
         for name in self.inputs:
             if self.keep_input:
@@ -139,6 +155,36 @@ class Net:
         step = self.steps[i]
         rows = self.bases[step.output].rows
         return np.minimum((np.arange(self.calls(i)) + 1) * (step.group or rows), rows)
+
+    def changed(self, steps: Mapping[int, Step]) -> Net:
+        """The same net with other forms of some steps: kernels called for more or fewer rows."""
+        made = copy(self)
+        made.steps, made.edges, made.runs = list(self.steps), dict(self.edges), dict(self.runs)
+        made.work = [list(each) for each in self.work]
+        for i, step in steps.items():
+            made.steps[i] = step
+            for piped in (False, True):
+                made.work[piped][i] = instructions(self.program, step, piped)
+            made.edges.update(made._edges(i))
+        touched = {self.bases[n].name for step in steps.values() for n in (step.output, *step.inputs)}
+        around = {i for name in touched for i in (self.maker.get(name, -1), *self.readers.get(name, ())) if i >= 0}
+        lengths = _lengths([made.steps[i] for i in around], {name: base.name for name, base in self.bases.items()})
+        made.runs |= {name: lengths[name] for name in touched if name in lengths}
+        return made
+
+    def _edges(self, i: int) -> dict[tuple[int, str], Edge]:
+        """How step i reads each stored buffer."""
+        found: dict[tuple[int, str], Edge] = {}
+        step, rows = self.steps[i], self.program.by_name
+        for index, name in enumerate(step.inputs):
+            if name == step.output:
+                continue
+            base = self.bases[name]
+            whole = rows[name].rows != base.rows or step.group == 0
+            edge = _edge(None if whole else step.reach[index], step.group, rows[step.output].rows, base.rows)
+            known = found.get((i, base.name), edge)
+            found[i, base.name] = Edge(np.maximum(edge.demand, known.demand), np.minimum(edge.first, known.first))
+        return found
 
 
 @lru_cache(maxsize=4096)

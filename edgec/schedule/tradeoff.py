@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgec.ir.program import Program
-from edgec.kernels.predict import around, step_cost
 from edgec.schedule.plan import plan
+from edgec.schedule.stream import arrivals, instructions
 
 STEPS = 5
 
@@ -22,8 +22,13 @@ class Point:
 
 
 def predicted(program: Program) -> int:
-    """Predicted instructions of one inference."""
-    return round(sum(step_cost(program, step).instructions for step in program.steps) + around(program)[0])
+    """Instructions of one inference as the cost formulas have it."""
+    total = 0.0
+    for segment in program.segments:
+        piped = segment.push or len(segment.steps) > 1
+        total += sum(instructions(program, program.step_by_name[name], piped) for name in segment.steps)
+        total += arrivals(program, len(segment.steps)) if segment.push else 0.0
+    return round(total)
 
 
 def tradeoff(program: Program, features: frozenset[str], keep_input: bool = False, pushed: bool = False) -> list[Point]:

@@ -20,6 +20,7 @@ from edgec.schedule.order import order
 from edgec.schedule.plan import alternated, plan
 from edgec.schedule.segment import choices, cut, layer_by_layer, with_rings, with_scratch
 from edgec.schedule.select import choose, select
+from edgec.schedule.stream import Net
 from tests.conformance.block import block
 from tests.conformance.pipelines import pipelines
 from tests.memory.programs import programs, segmented
@@ -130,7 +131,7 @@ def test_turned_segments_have_rings_that_hold(program: Program, cuts: list[bool]
 @given(pipelines())
 def test_any_choice_of_segments_covers_every_step(program: Program) -> None:
     """The prices are of candidate segments; the cut takes each step once, in order."""
-    found = cut(choices([program, program]), len(program.steps))
+    found = cut(choices([Net(program), Net(program)]), len(program.steps))
     assert [i for c in found for i in range(c.i, c.j + 1)] == list(range(len(program.steps)))
 
 

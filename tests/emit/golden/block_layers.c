@@ -22,61 +22,60 @@ _Static_assert(BLOCK_ARENA_BYTES == 8192, "the header belongs to another build")
 /* ---- steps and segments ---- */
 
 
-static EDGEC_NOINLINE void block_step_000_dense(const int8_t *in0, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_000_dense(int y)
 {
-    (void)y;
-    dense_s8_c(&block_p000, in0, out, rows * 16);
-    EDGEC_TRACE(0, y, out, rows * 256);
+    int8_t *const out = block_b_t0 + (y) * 256;
+    dense_s8_c(&block_p000, block_b_x + (y) * 128, out, 16 * 16);
+    EDGEC_TRACE(0, y, out, 16 * 256);
 }
 
 /* dense */
 static EDGEC_NOINLINE void block_segment_000(void)
 {
-    block_step_000_dense(block_b_x + (0) * 128, block_b_t0 + (0) * 256, 0, 16);
+    block_step_000_dense(0);
 }
 
-static EDGEC_NOINLINE void block_step_001_depthwise(const int8_t *const *in0, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_001_depthwise(int y)
 {
-    (void)y;
-    (void)rows;
-    depthwise_s8_c(&block_p001, in0, out);
-    EDGEC_TRACE(1, y, out, rows * 256);
+    const int8_t *rows0[3];
+    edgec_taps_int8_t(rows0, block_b_t0, NULL, (y) * 1 - 1, 1, 3, 16, (0) * 16, 16, 256);
+    int8_t *const out = block_b_t1 + (y) * 256;
+    depthwise_s8_c(&block_p001, rows0, out);
+    EDGEC_TRACE(1, y, out, 1 * 256);
 }
 
 /* depthwise */
 static EDGEC_NOINLINE void block_segment_001(void)
 {
     for (int y = 0; y < 16; y += 1) {
-        const int8_t *rows0[3];
-        edgec_taps_int8_t(rows0, block_b_t0, NULL, (y) * 1 - 1, 1, 3, 16, (0) * 16, 16, 256);
-        block_step_001_depthwise(rows0, block_b_t1 + (y) * 256, y, 1);
+        block_step_001_depthwise(y);
     }
 }
 
-static EDGEC_NOINLINE void block_step_002_dense(const int8_t *in0, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_002_dense(int y)
 {
-    (void)y;
-    dense_s8_c(&block_p002, in0, out, rows * 16);
-    EDGEC_TRACE(2, y, out, rows * 128);
+    int8_t *const out = block_b_t2 + (y) * 128;
+    dense_s8_c(&block_p002, block_b_t1 + (y) * 256, out, 16 * 16);
+    EDGEC_TRACE(2, y, out, 16 * 128);
 }
 
 /* dense */
 static EDGEC_NOINLINE void block_segment_002(void)
 {
-    block_step_002_dense(block_b_t1 + (0) * 256, block_b_t2 + (0) * 128, 0, 16);
+    block_step_002_dense(0);
 }
 
-static EDGEC_NOINLINE void block_step_003_add(const int8_t *in0, const int8_t *in1, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_003_add(int y)
 {
-    (void)y;
-    add_s8_same(&block_p003, in0, in1, out, rows * 128);
-    EDGEC_TRACE(3, y, out, rows * 128);
+    int8_t *const out = block_b_y + (y) * 128;
+    add_s8_same(&block_p003, block_b_t2 + (y) * 128, block_b_x + (y) * 128, out, 16 * 128);
+    EDGEC_TRACE(3, y, out, 16 * 128);
 }
 
 /* add */
 static EDGEC_NOINLINE void block_segment_003(void)
 {
-    block_step_003_add(block_b_t2 + (0) * 128, block_b_x + (0) * 128, block_b_y + (0) * 128, 0, 16);
+    block_step_003_add(0);
 }
 
 /* ---- the public functions ---- */

@@ -24,33 +24,34 @@ _Static_assert(BLOCK_ARENA_BYTES == 3072, "the header belongs to another build")
 
 static int16_t block_made[4]; /* rows made so far by each step of the running pipeline */
 
-static EDGEC_NOINLINE void block_step_000_dense(const int8_t *in0, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_000_dense(int y)
 {
-    (void)y;
-    dense_s8_c(&block_p000, in0, out, rows * 16);
-    EDGEC_TRACE(0, y, out, rows * 256);
+    int8_t *const out = block_b_t0 + (((y) % 3)) * 256;
+    dense_s8_c(&block_p000, block_b_x + (y) * 128, out, 1 * 16);
+    EDGEC_TRACE(0, y, out, 1 * 256);
 }
 
-static EDGEC_NOINLINE void block_step_001_depthwise(const int8_t *const *in0, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_001_depthwise(int y)
 {
-    (void)y;
-    (void)rows;
-    depthwise_s8_c(&block_p001, in0, out);
-    EDGEC_TRACE(1, y, out, rows * 256);
+    const int8_t *rows0[3];
+    edgec_taps_int8_t(rows0, block_b_t0, NULL, (y) * 1 - 1, 1, 3, 16, (0) * 16, 3, 256);
+    int8_t *const out = block_b_t1 + (((y) % 1)) * 256;
+    depthwise_s8_c(&block_p001, rows0, out);
+    EDGEC_TRACE(1, y, out, 1 * 256);
 }
 
-static EDGEC_NOINLINE void block_step_002_dense(const int8_t *in0, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_002_dense(int y)
 {
-    (void)y;
-    dense_s8_c(&block_p002, in0, out, rows * 16);
-    EDGEC_TRACE(2, y, out, rows * 128);
+    int8_t *const out = block_b_t2;
+    dense_s8_c(&block_p002, block_b_t1 + (((y) % 1)) * 256, out, 1 * 16);
+    EDGEC_TRACE(2, y, out, 1 * 128);
 }
 
-static EDGEC_NOINLINE void block_step_003_add(const int8_t *in0, const int8_t *in1, int8_t *out, int y, int rows)
+static EDGEC_NOINLINE void block_step_003_add(int y)
 {
-    (void)y;
-    add_s8_same(&block_p003, in0, in1, out, rows * 128);
-    EDGEC_TRACE(3, y, out, rows * 128);
+    int8_t *const out = block_b_y + (y) * 128;
+    add_s8_same(&block_p003, block_b_t2, block_b_x + (y) * 128, out, 1 * 128);
+    EDGEC_TRACE(3, y, out, 1 * 128);
 }
 
 /* dense -> depthwise -> dense -> add: a pull pipeline */
@@ -59,7 +60,7 @@ static EDGEC_NOINLINE void block_until_t0(int rows)
 {
     for (; block_made[0] < rows; block_made[0] = (int16_t)(block_made[0] + 1)) {
         const int y = block_made[0];
-        block_step_000_dense(block_b_x + (y) * 128, block_b_t0 + (((y) % 3)) * 256, y, 1);
+        block_step_000_dense(y);
     }
 }
 
@@ -68,9 +69,7 @@ static EDGEC_NOINLINE void block_until_t1(int rows)
     for (; block_made[1] < rows; block_made[1] = (int16_t)(block_made[1] + 1)) {
         const int y = block_made[1];
         block_until_t0(0 + edgec_clamp(y * 1 + 2, 1, 16));
-        const int8_t *rows0[3];
-        edgec_taps_int8_t(rows0, block_b_t0, NULL, (y) * 1 - 1, 1, 3, 16, (0) * 16, 3, 256);
-        block_step_001_depthwise(rows0, block_b_t1 + (((y) % 1)) * 256, y, 1);
+        block_step_001_depthwise(y);
     }
 }
 
@@ -79,7 +78,7 @@ static EDGEC_NOINLINE void block_until_t2(int rows)
     for (; block_made[2] < rows; block_made[2] = (int16_t)(block_made[2] + 1)) {
         const int y = block_made[2];
         block_until_t1(y + 1);
-        block_step_002_dense(block_b_t1 + (((y) % 1)) * 256, block_b_t2, y, 1);
+        block_step_002_dense(y);
     }
 }
 
@@ -88,7 +87,7 @@ static EDGEC_NOINLINE void block_until_y(int rows)
     for (; block_made[3] < rows; block_made[3] = (int16_t)(block_made[3] + 1)) {
         const int y = block_made[3];
         block_until_t2(y + 1);
-        block_step_003_add(block_b_t2, block_b_x + (y) * 128, block_b_y + (y) * 128, y, 1);
+        block_step_003_add(y);
     }
 }
 

@@ -1,0 +1,81 @@
+"""How many rows each step of a pipeline makes a call: step by step more than the fewest, where that saves instructions and the
+segment stays within the RAM it may take.
+
+    Before: every step of a segment in one form, one row a call           a longer ring anywhere may be one too many
+    After:  the kernels that gain most by it make 2, 4 or 8 rows a call   rings as long as that needs, the peak as it was
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgec.ir.program import Step, site
+from edgec.schedule.segment import Choice
+from edgec.schedule.select import TILES, tiles
+from edgec.schedule.stream import Net, Range, instructions
+
+WORTH = 2e-5  # savings below this share of all instructions are not looked for
+
+
+@dataclass
+class Regrouper:
+    """Prices the segments of one spelling with other rows a call.  net: any form of it."""
+
+    net: Net
+    known: dict[Hashable, int] = field(default_factory=dict)  # shapes of the steps and rows a call -> bytes of their own
+    forms: dict[int, list[Step]] = field(default_factory=dict)
+    works: dict[tuple[int, int], float] = field(default_factory=dict)  # step and rows a call -> instructions
+
+    def __call__(self, choice: Choice, steps: Sequence[Step], allowed: int, total: float) -> list[Step]:
+        """The steps of one segment, each called for as many rows as saves instructions within `allowed` bytes.
+
+        total: predicted instructions of the whole program, against which a saving must be worth looking for.
+        """
+        now = dict(zip(range(choice.i, choice.j + 1), steps, strict=True))
+        if len(now) == 1 and steps[0].group == 0:
+            return list(steps)
+        for most in reversed(TILES):
+            wider = {i: self.widest(i, step, most) for i, step in now.items()}
+            gain = sum(self.work(i, now[i]) - self.work(i, wider[i]) for i in now)
+            if gain > WORTH * total and self.bytes(choice, wider) <= allowed:
+                now = wider
+                break
+        singly = [(self.work(i, step) - self.work(i, s), i, s) for i, step in now.items() for s in self.tiles(i, step)]
+        settled: set[int] = set()
+        for gain, i, step in sorted(singly, key=lambda found: (-found[0], found[1])):
+            if gain > WORTH * total and i not in settled and self.bytes(choice, {**now, i: step}) <= allowed:
+                now[i] = step
+                settled.add(i)
+        return list(now.values())
+
+    def tiles(self, i: int, step: Step) -> list[Step]:
+        """Step i as it is and with other rows a call."""
+        if i not in self.forms:
+            self.forms[i] = tiles(site(self.net.program, step))
+        return [step, *self.forms[i]]
+
+    def widest(self, i: int, step: Step, most: int) -> Step:
+        """The cheapest form of step i that makes at most so many rows a call."""
+        fit = [other for other in self.tiles(i, step) if other.group <= most]
+        return min(fit, key=lambda other: self.work(i, other), default=step)
+
+    def total(self, choice: Choice, steps: Sequence[Step]) -> float:
+        """Predicted instructions of a segment's steps."""
+        return sum(self.work(choice.i + k, step) for k, step in enumerate(steps))
+
+    def work(self, i: int, step: Step) -> float:
+        if (i, step.group) not in self.works:
+            self.works[i, step.group] = instructions(self.net.program, step, True)
+        return self.works[i, step.group]
+
+    def bytes(self, choice: Choice, steps: Mapping[int, Step]) -> int:
+        """RAM while the segment runs with these steps."""
+        shapes = tuple(self.net.shapes[choice.i : choice.j + 1])  # equal stretches of steps are priced once
+        key = (shapes, tuple(step.group for step in steps.values()))
+        if key not in self.known:
+            span = Range.single(self.net.changed(steps), choice.j)
+            while span.i > choice.i:
+                span.grow()
+            self.known[key] = span.own()
+        return self.net.alive_bytes[choice.i] + self.known[key]
