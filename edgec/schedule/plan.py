@@ -18,7 +18,7 @@ from edgec.schedule.segment import Choice, choices, cut, with_rings, with_scratc
 from edgec.schedule.select import select
 from edgec.schedule.stream import NEVER, Net
 
-CAP = 1.3  # balanced: RAM that speed may cost, as a multiple of the smallest schedule's
+CAP = 1.33  # balanced: RAM that speed may cost, as a multiple of the smallest schedule's
 
 
 @dataclass(frozen=True)
@@ -221,4 +221,8 @@ def _balanced(priced: list[_Priced], slack: float, keep_input: bool) -> Program:
     least = min((spelling.cut(None) for spelling in priced), key=lambda made: made[0].peak)
     cap = round(CAP * least[0].peak)
     cuts = [made for spelling in priced for made in spelling.thrifty(most, cap)]
+    if all(
+        made.work > most or made.peak > cap for made in cuts
+    ):  # what is within the cap may no longer be when it is placed: smaller ones too
+        cuts += [made for spelling in priced for part in (0.8, 0.9) for made in spelling.cut(round(part * cap))]
     return _smallest([*least, *(made for made in cuts if made not in least)], keep_input, most=most, cap=CAP)

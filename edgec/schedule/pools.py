@@ -1,8 +1,8 @@
 """Global average pools by accumulation: the pooled tensor becomes a stream, its sums 4 bytes a channel.
 
-    Before: step pool  avgpool  x -> y                       y needs all rows of x at once
-    After:  step pool_sum  pool_sum  x, acc -> acc           acc: int32 [H, C], a ring of one row
-            step pool      pool_finish  acc -> y
+Before: step pool  avgpool  x -> y                       y needs all rows of x at once
+After:  step pool_sum  pool_sum  x, acc -> acc           acc: int32 [H, C], a ring of one row
+        step pool      pool_finish  acc -> y
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ def _global(at: Site) -> tuple[int, int] | None:
         return None
     if step.op == "reduce_mean":
         channels, count = at.int("inner"), at.int("count")
-    elif step.op == "avgpool" and at.ints("kernel") == at.ints("size") and at.ints("out") == (1, 1) and not any(at.ints("pad")):
+    elif (
+        step.op == "avgpool"
+        and at.ints("kernel") == at.ints("size")
+        and at.ints("out") == (1, 1)
+        and not any(at.ints("pad"))
+    ):
         channels, count = at.int("channels"), prod(at.ints("size"))
     else:
         return None

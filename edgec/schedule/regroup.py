@@ -23,7 +23,9 @@ class Regrouper:
     """Prices the segments of one spelling with other rows a call.  net: any form of it."""
 
     net: Net
-    known: dict[Hashable, int] = field(default_factory=dict)  # shapes of the steps and rows a call -> bytes of their own
+    known: dict[Hashable, int] = field(
+        default_factory=dict
+    )  # shapes of the steps and rows a call -> bytes of their own
     forms: dict[int, list[Step]] = field(default_factory=dict)
     works: dict[tuple[int, int], float] = field(default_factory=dict)  # step and rows a call -> instructions
 

@@ -70,9 +70,9 @@ def test_prices_of_equal_stretches_are_those_of_each(monkeypatch: pytest.MonkeyP
 
     program = blocks(16)
     forms = [select(program, frozenset(), alone=alone) for alone in (True, False)]
-    found = segment.choices(forms)
+    found = segment.choices([Net(form) for form in forms])
     monkeypatch.setattr(Net, "_shape", lambda self, i: i)
-    assert segment.choices(forms) == found
+    assert segment.choices([Net(form) for form in forms]) == found
 
 
 @pytest.mark.slow
