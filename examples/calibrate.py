@@ -114,7 +114,7 @@ def relevant(name: str) -> Callable[[str], bool]:
     if "winograd" in chosen.template:  # its formula counts tiles of its own size
         return lambda count: count in ("call", "formula")
     shapes = {"4x4"} if "mve" in chosen.needs or chosen.op == "matmul" else {"2x4"}
-    if chosen.name in ("dense_s8_dsp1", "dense8_s8_dsp"):
+    if chosen.name in ("dense_s8_dsp1", "dense_few_s8_dsp"):
         shapes = {"1x8"}
     foreign = {"2x4", "1x8", "4x4", "tiles"} - shapes
     return lambda count: count.split()[0] not in foreign

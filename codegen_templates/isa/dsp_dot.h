@@ -93,17 +93,18 @@ static inline void edgec_widen2(uint32_t *wide, const int8_t *x0, const int8_t *
     "smlad r6, r12, " x ", r6\n"  "smlad r7, lr, " x ", r7\n"  "sxtb16 r12, r12\n"  "sxtb16 lr, lr\n" \
     "smlad r10, r12, " x ", r10\n" "smlad r11, lr, " x ", r11\n"
 
-/* The loop over k, one copy for all shifts: entered and left by `ldr pc`, so that any number of steps will do and a short one needs no test.
+/* The loop over k, one copy for all shifts: entered and left by `ldr pc`, so that any number of steps will do;
+ * leave: the way out before the test, for the one that often is a single turn.
  * Frame of its callers: 0 end, 4 x, 8 round, 12 round_odd, 16 entry, 20 exit (the test, or at once the next word), 24 where to return. */
-#define EDGEC_DOT_CORE(name, turn, step) \
+#define EDGEC_DOT_CORE(name, turn, step, leave) \
     EDGEC_NAKED void name(void) \
     { \
-        __asm__ volatile("2:\n" ".rept " #turn "\n" step ".endr\n" "ldr.w pc, [sp, #20]\n" \
+        __asm__ volatile("2:\n" ".rept " #turn "\n" step ".endr\n" leave \
                          "ldr.w r12, [sp]\n" "cmp r0, r12\n" "bne.w 2b\n" "ldr.w pc, [sp, #24]\n"); \
     }
-EDGEC_DOT_CORE(edgec_dot_core_2x4, 32, EDGEC_MAC_2X4)
-EDGEC_DOT_CORE(edgec_dot_core_1x4, 4, EDGEC_MAC_1X4 EDGEC_MAC_1X4)
-EDGEC_DOT_CORE(edgec_dot_core_1x8, 4, "ldrd r2, r3, [r0], #8\n" EDGEC_MAC_1X8("r2") EDGEC_MAC_1X8("r3"))
+EDGEC_DOT_CORE(edgec_dot_core_2x4, 32, EDGEC_MAC_2X4, "ldr.w pc, [sp, #20]\n")
+EDGEC_DOT_CORE(edgec_dot_core_1x4, 2, EDGEC_MAC_1X4 EDGEC_MAC_1X4, "")
+EDGEC_DOT_CORE(edgec_dot_core_1x8, 4, "ldrd r2, r3, [r0], #8\n" EDGEC_MAC_1X8("r2") EDGEC_MAC_1X8("r3"), "")
 
 /* r0 = dot -> the first seven words of the frame; the loop returns to label 4. */
 #define EDGEC_DOT_FRAME \
@@ -118,7 +119,7 @@ static inline void edgec_dot_enter(edgec_dot_t *dot, void (*core)(void), int ste
     dot->exit = steps <= turn ? 0 : top + (uint32_t)(turn * bytes) + 4;
 }
 #define EDGEC_DOT_ENTER_2X4(dot) edgec_dot_enter(dot, edgec_dot_core_2x4, 2 * (dot)->fours - 1, 32, 48)
-#define EDGEC_DOT_ENTER_1X4(dot) edgec_dot_enter(dot, edgec_dot_core_1x4, (dot)->fours, 4, 64)
+#define EDGEC_DOT_ENTER_1X4(dot) edgec_dot_enter(dot, edgec_dot_core_1x4, (dot)->fours, 2, 64)
 #define EDGEC_DOT_ENTER_1X8(dot) edgec_dot_enter(dot, edgec_dot_core_1x8, (dot)->fours, 4, 116)
 #else
 #define EDGEC_DOT_ENTER_2X4(dot) (void)(dot)

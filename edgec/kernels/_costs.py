@@ -55,12 +55,13 @@ def dense_1x8(site: Site) -> Cost:
     return weighed(counts, [(0.98, 1.34), (56.3, 84.5), (11.9, 16.5), (27.0, 135.0)], groups * (8 * fours + 16) * 4)
 
 
-def dense_8(site: Site) -> Cost:
-    outputs = int(site.const("weight").shape[0])
+def dense_few(site: Site) -> Cost:
+    outputs, depth = (int(n) for n in site.const("weight").shape)
     turn = next(n for n in (4, 3, 2, 1) if outputs % n == 0)
-    vectors = site.output.elements // outputs
-    counts = [site.output.elements, site.output.elements / turn, vectors]
-    return weighed(counts, [(8.26, 14.6), (1.82, 3.6), (7.9, 9.9)], 24 * outputs)
+    vectors, pairs = site.output.elements // outputs, -(-depth // 2)
+    loads = 1.0 if pairs <= 4 else 2.5 if pairs <= 6 else 3.5
+    work = site.output.elements * (pairs + loads + 3 + 2.4 / turn) + vectors * (6 + 1.5 * pairs)
+    return Cost(work, 1.65 * work, (4 * pairs + 8) * outputs)
 
 
 def conv_2x4(site: Site, depth: int) -> Cost:
@@ -104,5 +105,7 @@ def winograd(site: Site, tile: int) -> Cost:
     tiles = -(-site.output.rows // tile) * -(-site.ints("out")[1] // (2 * tile))
     groups = -(-outputs // 4)
     counts = [tiles * channels, tiles * outputs, tiles * groups * 5.5 * points * channels]
-    each = [(580.0, 850.0), (790.0, 1110.0), (1.03, 1.6)] if tile == 4 else [(120.0, 190.0), (245.0, 420.0), (1.05, 1.6)]
+    each = (
+        [(580.0, 850.0), (790.0, 1110.0), (1.03, 1.6)] if tile == 4 else [(120.0, 190.0), (245.0, 420.0), (1.05, 1.6)]
+    )
     return weighed(counts, each, 8 * points * groups * channels + 8 * outputs)

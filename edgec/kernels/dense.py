@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgec.ir.program import Site
+from edgec.ir.program import Array, Site
 from edgec.kernels import _costs, _int16, _plain_layers
 from edgec.kernels._int16 import is_int16
 from edgec.kernels._packing import (
@@ -17,7 +17,6 @@ from edgec.kernels._packing import (
     dsp_fields,
     folded_bias,
     pad_to,
-    pair_order,
     pair_stream,
     requantize_fields,
 )
@@ -92,37 +91,43 @@ def scratch_dsp(site: Site) -> int:
     return -(-depth(site) // 4) * (8 if width(site) == 8 else 16)
 
 
-def is_dsp8(site: Site) -> bool:
-    """Eight inputs, any int8 weights."""
-    return (
-        is_int8(site)
-        and depth(site) == 8
-        and site.const("weight").dtype == np.int8
-        and doubled_shift(site, (1,)) is not None
-    )
+FEW = range(4, 17)  # inputs that fit the registers
+WORTH = 1 << 15  # multiply-accumulates from which a function for one number of inputs is worth its flash
 
 
-def pack_dsp8(site: Site) -> Packed:
-    """Per output bias, 2*m, weights as pairs of int16."""
-    numbers = dsp_fields(site, (1,))
-    halves = np.ascontiguousarray(site.const("weight")[:, pair_order(8)].astype(np.int16)).view(np.int32)
-    start = np.stack([folded_bias(site, (1,)), 2 * site.const("mult")], axis=1)
-    stream = np.concatenate([start, halves], axis=1).astype(np.int32).reshape(-1)
-    return Packed(
-        {
-            "round": numbers["round"],
-            "stream": stream,
-            "outputs": outputs(site),
-            "lo": numbers["lo"],
-            "hi": numbers["hi"],
-        }
-    )
+def is_few(site: Site) -> bool:
+    """Inputs that stay in registers, any int8 weights.  Twelve and sixteen of many pixels are as fast with pair-packed weights,
+    which are half as large."""
+    count = depth(site)
+    worth = count <= 8 or (count % 4 and site.output.elements * count >= WORTH and site.output.elements > outputs(site))
+    weights = count in FEW and site.const("weight").dtype == np.int8
+    return is_int8(site) and bool(worth) and weights and doubled_shift(site, (1,)) is not None
 
 
-def variant_dsp8(site: Site) -> Mapping[str, Scalar | str | bool]:
+def few_order(count: int) -> Array:
+    """Which input each half of the pairs holds; -1: one that an earlier pair holds too.  The last word is that of the last four bytes."""
+    begins = [min(at, count - 4) for at in range(0, count, 4)]
+    order = np.concatenate([begin + np.array([0, 2, 1, 3]) for begin in begins])
+    if count % 4:
+        order[-4:][order[-4:] < count // 4 * 4] = -1
+    return np.delete(order, [-4, -3]) if count % 4 == 1 else order
+
+
+def pack_few(site: Site) -> Packed:
+    """Per output bias, weights as pairs of int16, 2*m."""
+    numbers, order = dsp_fields(site, (1,)), few_order(depth(site))
+    weight = np.where(order >= 0, site.const("weight")[:, order], 0).astype(np.int16)
+    halves = np.ascontiguousarray(weight).view(np.int32)
+    stream = np.column_stack([folded_bias(site, (1,)), halves, 2 * site.const("mult")]).astype(np.int32).reshape(-1)
+    limits = {"lo": numbers["lo"], "hi": numbers["hi"]}
+    return Packed({"round": numbers["round"], "stream": stream, "outputs": outputs(site), **limits})
+
+
+def variant_few(site: Site) -> Mapping[str, Scalar | str | bool]:
     found = doubled_shift(site, (1,))
     assert found is not None
-    return {"shift": found[0], "left": found[1], "turn": next(n for n in (4, 3, 2, 1) if outputs(site) % n == 0)}
+    turn = next(n for n in (4, 3, 2, 1) if outputs(site) % n == 0)
+    return {"shift": found[0], "left": found[1], "turn": turn, "depth": depth(site)}
 
 
 def has_single(site: Site) -> bool:
@@ -163,15 +168,15 @@ def dense16(name: str, whole: bool) -> Kernel:
 
 KERNELS = [
     Kernel(
-        "dense8_s8_dsp",
+        "dense_few_s8_dsp",
         "dense",
-        "dense8_s8_dsp",
-        pack_dsp8,
+        "dense_few_s8_dsp",
+        pack_few,
         needs=frozenset({"dsp"}),
-        when=is_dsp8,
+        when=is_few,
         units=pixels,
-        variant=variant_dsp8,
-        cost=_costs.dense_8,
+        variant=variant_few,
+        cost=_costs.dense_few,
     ),
     Kernel(
         "dense_s8_dsp1",
