@@ -109,19 +109,23 @@ def quantize(
     return {"model": str(model), "out": str(out), "target": target, **made.report}
 
 
-def build(folder: str | Path) -> dict[str, Any]:
-    """Build a compiled package: firmware for its board (for a CPU the emulated one), a shared library for the host."""
+def build(folder: str | Path, samples: Samples | None = None) -> dict[str, Any]:
+    """Build a compiled package: firmware for its board (for a CPU the emulated one), a shared library for the host, an npm package
+    for WebAssembly.
+
+    samples: what the npm package's page shows, DATA.npz or arrays by input name; without, the ones verify makes.
+    """
     folder = Path(folder)
     manifest = read_manifest(folder)
     target = manifest["target"]
     board = target.get("board")
     document = {"dir": str(folder), "name": manifest["name"], "target": target["name"], "board": board}
     if target["cpu"] == "wasm":
-        from edgec.target import load_target
-        from edgec.toolchain.wasm import build_module
-
-        at = load_target(target["name"])
-        return {**document, "artifacts": {v.name: str(build_module(folder, at, v)) for v in at.variants}}
+        return {**document, **_build_web(folder, read_samples(manifest, samples))}
+    if samples is not None:
+        raise UsageError(
+            "samples are for the page of a WebAssembly package", "leave them out, or compile with --target wasm32-simd"
+        )
     if "tvm_ffi" in manifest:
         from edgec.verify.ffi import build_ffi
 
@@ -136,6 +140,24 @@ def build(folder: str | Path) -> dict[str, Any]:
     image = build_firmware([folder], load_target(target["name"]), folder / "build")
     artifacts = {kind: str(getattr(image, kind)) for kind in ("elf", "bin", "hex", "map")}
     return {**document, "toolchain": image.toolchain, "artifacts": artifacts, "sizes": asdict(image.sizes)}
+
+
+def _build_web(folder: Path, samples: Mapping[str, Array] | None) -> dict[str, Any]:
+    from edgec.emulate.run import all_bytes
+    from edgec.target import load_target
+    from edgec.toolchain.package import load_package
+    from edgec.toolchain.web import build_npm
+    from edgec.verify.reference import read_program
+    from edgec.verify.samples import default_samples
+
+    package = load_package(folder)
+    given = default_samples(read_program(folder)) if samples is None else dict(samples)
+    files = build_npm(folder, load_target(package.target), all_bytes(package, given))
+    weights = int(package.manifest.get("weight_bytes", 0))
+    modules = {name: path.stat().st_size for name, path in files.items() if path.suffix == ".wasm"}
+    beside = {name: size - weights for name, size in modules.items()}
+    artifacts = {name: str(path) for name, path in files.items()}
+    return {"artifacts": artifacts, "modules": modules, "weights": weights, "beside_weights": beside}
 
 
 def verify(folder: str | Path, inputs: Samples | None = None, on: str = "host", layers: bool = False) -> dict[str, Any]:

@@ -1,23 +1,26 @@
-"""`edgec build DIR`: firmware for a board, a shared library for the host."""
+"""`edgec build DIR`: firmware for a board, a shared library for the host, an npm package for WebAssembly."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
 from edgec.cli.output import JsonFlag, show, working
 
 
 def build_command(
     folder: Annotated[Path, Argument(metavar="DIR", help="What edgec compile wrote.")],
+    samples: Annotated[
+        Path | None, Option(metavar="DATA.npz", help="Samples for the page of a WebAssembly package.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Build firmware (ELF, bin, hex) for a board, or a shared library for the host."""
+    """Build firmware (ELF, bin, hex) for a board, a shared library for the host, or an npm package for WebAssembly."""
     from edgec import api
     from edgec.report import text
 
     with working(f"building {folder}"):
-        document = api.build(folder)
+        document = api.build(folder, samples)
     show(document, text.built, as_json)

@@ -14,7 +14,10 @@ def verify_command(
     folder: Annotated[Path, Argument(metavar="DIR", help="What edgec compile wrote.")],
     inputs: Annotated[Path | None, Option(metavar="DATA.npz", help="Samples to compare on [random ones].")] = None,
     on: Annotated[
-        str, Option(metavar="WHERE", help="host, tvm, emulator, qemu-user, wasmtime, node, or the URL of a board.")
+        str,
+        Option(
+            metavar="WHERE", help="host, tvm, emulator, qemu-user, wasmtime, node, chromium, or the URL of a board."
+        ),
     ] = "host",
     layers: Annotated[bool, Option("--layers", help="Compare every layer; names the first that differs.")] = False,
     as_json: JsonFlag = False,

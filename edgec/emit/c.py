@@ -18,12 +18,14 @@ from edgec.paths import templates_dir
 
 @dataclass(frozen=True)
 class Source:
-    """The generated files: name -> text; symbols: step name -> C symbol; ports: function names in order of inputs, then outputs."""
+    """The generated files: name -> text; symbols: step name -> C symbol; ports: function names in order of inputs, then outputs;
+    weight_bytes: all constant arrays."""
 
     files: dict[str, str]
     symbols: dict[str, str]
     input_functions: tuple[str, ...]
     output_functions: tuple[str, ...]
+    weight_bytes: int
 
 
 def port_functions(prefix: str, word: str, ports: tuple[Port, ...]) -> tuple[str, ...]:
@@ -123,6 +125,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
     tables = table_constants(parts, prefix)
     drivers = Drivers(program, parts, tables)
     constants = _constants(parts)
+    weight_bytes = sum(int(str(c["bytes"])) for c in constants)
     macs = {p.step.name: by_name()[p.step.op].macs(p.site) for p in parts.steps}
     input_functions = port_functions(prefix, "input", program.inputs)
     output_functions = port_functions(prefix, "output", program.outputs)
@@ -169,7 +172,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "push": _push(program),
         "states": _states(program),
         "state_bytes": program.state_bytes,
-        "weight_bytes": sum(int(str(c["bytes"])) for c in constants),
+        "weight_bytes": weight_bytes,
     }
     env = environment()
     weights = env.get_template("weights.c.j2").render(context)
@@ -179,4 +182,5 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         f"{prefix}.c": env.get_template("model.c.j2").render(context),
         f"{prefix}_weights.c": weights,
     }
-    return Source(files, {p.step.name: p.symbol for p in parts.steps}, input_functions, output_functions)
+    symbols = {p.step.name: p.symbol for p in parts.steps}
+    return Source(files, symbols, input_functions, output_functions, weight_bytes)

@@ -103,6 +103,7 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         "states": [_state(program, state) for state in program.states],
         "state_bytes": program.state_bytes,
         "input_rows": program.by_name[pushed_input(program)].rows if pushed_input(program) else 0,
+        "weight_bytes": source.weight_bytes,
         "arena_bytes": arena_bytes(program),
         "scratch_bytes": program.scratch,
         "macs": sum(s["macs"] for s in steps),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 KEYWORDS = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register restrict return "
@@ -22,12 +22,18 @@ def c_name(text: str, fallback: str = "model") -> str:
     return name + "_" if name in KEYWORDS else name
 
 
-def unique_names(texts: Iterable[str], fallback: str = "t") -> list[str]:
-    """c_name for each, made distinct by a number behind where they collide."""
+def js_key(text: str, fallback: str = "t") -> str:
+    """A name for a property in JavaScript, of at most 40 letters, digits and `_`, none of them at its ends.  `__proto__` becomes `proto`."""
+    name = re.sub(r"_+", "_", re.sub(r"[^0-9A-Za-z]", "_", text)).strip("_")[:40].rstrip("_")
+    return f"t{name}" if name[:1].isdigit() else name or fallback
+
+
+def unique_names(texts: Iterable[str], fallback: str = "t", spell: Callable[[str, str], str] = c_name) -> list[str]:
+    """`spell` for each, made distinct by a number behind where they collide."""
     taken: set[str] = set()
     out = []
     for text in texts:
-        name = base = c_name(text, fallback)
+        name = base = spell(text, fallback)
         count = 2
         while name in taken:
             name = f"{base}_{count}"

@@ -1,20 +1,22 @@
-"""WebAssembly modules run on many inputs: in wasmtime, inside this process, or in node."""
+"""WebAssembly modules run on many inputs: in wasmtime, inside this process, in node, or in Chromium."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgec.emulate.chromium import browse
 from edgec.errors import BuildError, ToolMissingError
 from edgec.paths import firmware_dir
 from edgec.target import Target, Variant
 from edgec.toolchain.package import Package, load_package
 from edgec.toolchain.wasm import build_module, row_bytes
+from edgec.toolchain.web import index_text
 
 __all__ = ["ENGINES", "run_module"]
 
@@ -83,18 +85,9 @@ def _node(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
     node = shutil.which("node")
     if node is None:
         raise ToolMissingError("node is not installed", hint="apt-get install nodejs")
-    plan = {
-        "name": package.name,
-        "row_bytes": row_bytes(package),
-        "inputs": [{"function": t.function, "bytes": t.bytes} for t in package.inputs],
-        "outputs": [{"function": t.function, "bytes": t.bytes} for t in package.outputs],
-    }
-    with tempfile.TemporaryDirectory(prefix="edgec-node-") as scratch:
-        work = Path(scratch)
-        (work / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-        (work / "inputs").write_bytes(raw)
-        files = [str(work / name) for name in ("plan.json", "inputs", "outputs", "trace")]
-        command = [node, str(firmware_dir() / "wasm/run.mjs"), str(module), *files]
+    with _served(package, module, raw) as work:
+        files = [str(work / name) for name in ("index.mjs", "module.wasm", "inputs", "outputs", "trace")]
+        command = [node, str(work / "run.mjs"), *files]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=False
         )
@@ -103,5 +96,23 @@ def _node(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
         return (work / "outputs").read_bytes(), (work / "trace").read_bytes()
 
 
+def _chromium(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
+    with _served(package, module, raw) as work:
+        found = browse(work, "browser.html", "/outputs")
+        return found["/outputs"], found["/trace"]
+
+
+@contextmanager
+def _served(package: Package, module: Path, raw: bytes) -> Iterator[Path]:
+    """A folder with the npm package's index.js (as index.mjs), the module, the inputs, and what runs one over the other."""
+    with tempfile.TemporaryDirectory(prefix="edgec-wasm-") as scratch:
+        work = Path(scratch)
+        shutil.copytree(firmware_dir() / "wasm", work, dirs_exist_ok=True)
+        shutil.copyfile(module, work / "module.wasm")
+        (work / "index.mjs").write_text(index_text(package), encoding="utf-8")
+        (work / "inputs").write_bytes(raw)
+        yield work
+
+
 #: What runs modules: name -> (package, module, input bytes) to (output bytes, trace).
-ENGINES = {"wasmtime": _wasmtime, "node": _node}
+ENGINES = {"wasmtime": _wasmtime, "node": _node, "chromium": _chromium}

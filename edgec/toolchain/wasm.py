@@ -28,7 +28,9 @@ def exports(package: Package) -> list[str]:
         return [f"{package.name}_{part}" for part in ("init", "row", "push_row", "reset")] + [
             t.function for t in package.outputs
         ]
-    return [f"{package.name}_init", f"{package.name}_run", *(t.function for t in (*package.inputs, *package.outputs))]
+    reset = [f"{package.name}_reset"] if package.manifest.get("states") else []
+    ports = [t.function for t in (*package.inputs, *package.outputs)]
+    return [f"{package.name}_init", f"{package.name}_run", *reset, *ports]
 
 
 def build_module(

@@ -88,7 +88,7 @@ class Emulator:
 
 
 class Platform:
-    """A platform's build under an emulated processor (`qemu-user`) or in a WebAssembly engine (`wasmtime`, `node`)."""
+    """A platform's build under an emulated processor (`qemu-user`) or in a WebAssembly engine (`wasmtime`, `node`, `chromium`)."""
 
     def __init__(self, folder: Path, on: str, variant: str = "") -> None:
         from edgec.target import load_target
@@ -97,7 +97,9 @@ class Platform:
         self.package = load_package(folder)
         self.target = load_target(self.package.target)
         names = [v.name for v in self.target.variants]
-        where = {"arm64": ("qemu-user",), "wasm": ("wasmtime", "node")}.get(self.target.cpu, ("host", "emulator"))
+        where = {"arm64": ("qemu-user",), "wasm": ("wasmtime", "node", "chromium")}.get(
+            self.target.cpu, ("host", "emulator")
+        )
         if on not in where:
             raise UsageError(f"{self.target.name} does not run on {on}", f"verify --on {' or '.join(where)}")
         if (variant or self.target.measured) not in names:
@@ -184,7 +186,7 @@ def outputs(package: Package, raw: bytes) -> dict[str, Array]:
 
 
 def device(folder: Path, on: str) -> Device:
-    """`host`, `tvm`, `emulator`, `qemu-user`, `wasmtime`, `node` (each of these with /VARIANT), or a URL."""
+    """`host`, `tvm`, `emulator`, `qemu-user`, `wasmtime`, `node`, `chromium` (each of these with /VARIANT), or a URL."""
     where, _, variant = on.partition("/")
     if on == "host":
         return Host(folder)
@@ -192,7 +194,7 @@ def device(folder: Path, on: str) -> Device:
         return Ffi(folder)
     if on == "emulator":
         return Emulator(folder)
-    if where in ("qemu-user", "wasmtime", "node"):
+    if where in ("qemu-user", "wasmtime", "node", "chromium"):
         return Platform(folder, where, variant)
     return Remote(folder, on)
 

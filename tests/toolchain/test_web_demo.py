@@ -1,0 +1,80 @@
+"""The page of the npm package in a headless Chromium: a click on a sample gives its class, a time and a memory."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgec import api
+from edgec.emulate.chromium import serve
+from tests.toolchain.webdriver import browser
+
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    DRIVER is None or not shutil.which("chromium"), reason="needs chromium and chromium-driver"
+)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A grey picture [height, width] of uint8."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = pixels.shape
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+# A picture dropped on the page, as the browser would deliver it.
+DROP = """
+const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
+const dataTransfer = new DataTransfer();
+dataTransfer.items.add(new File([bytes], "digit.png", { type: "image/png" }));
+document.getElementById("drop").dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
+"""
+ANSWER = "return document.querySelector('#outputs li')?.dataset.class ?? null;"
+COLOURS = "const style = getComputedStyle(document.body); return [style.backgroundColor, style.color];"
+
+
+def test_the_page_answers(digits: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    data = np.load(digits / "digits.npz")
+    api.compile(digits / "digits.onnx", tmp_path, target="wasm32-simd")
+    folder = Path(api.build(tmp_path, digits / "digits.npz")["artifacts"]["npm"])
+    with serve(folder) as (url, _), browser(str(DRIVER)) as page:
+        page.scheme("light")
+        page.open(f"{url}/demo/")
+        page.until(ANSWER)
+        for index in (3, 7, 11):
+            page.click(f"#samples button:nth-child({index + 1})")
+            assert page.run(ANSWER) == str(data["labels"][index])
+        assert page.run("return document.getElementById('time').textContent").endswith("s, median")
+        arena = f"{json.loads((tmp_path / 'edgec.json').read_text())['arena_bytes']:,}"
+        assert page.run("return document.getElementById('memory').textContent").endswith(f"arena {arena} B")
+        shot = page.screenshot()
+        light = page.run(COLOURS)
+        page.scheme("dark")
+        assert all(one != other for one, other in zip(page.run(COLOURS), light, strict=True))
+        dark = page.screenshot()
+        picture = png(np.rint(data["image"][20, 0].repeat(4, 0).repeat(4, 1) * 255).astype(np.uint8))
+        page.run("document.getElementById('outputs').replaceChildren();")
+        page.run(DROP, base64.b64encode(picture).decode())
+        assert page.until(ANSWER) == str(data["labels"][20])
+        page.run("document.getElementById('outputs').replaceChildren();")
+        page.run(DROP, base64.b64encode(b"no picture").decode())
+        assert "could not be decoded" in page.until(
+            "return !document.getElementById('error').hidden && document.getElementById('error').textContent;"
+        )
+    if kept := os.environ.get("EDGEC_SCREENSHOTS"):
+        (Path(kept) / "light.png").write_bytes(shot)
+        (Path(kept) / "dark.png").write_bytes(dark)
