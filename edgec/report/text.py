@@ -150,8 +150,8 @@ def built(document: Document) -> RenderableType:
     rows = [("target", f"{document['target']} on {document['board'] or 'this machine'}")]
     rows += [(kind, path) for kind, path in document["artifacts"].items()]
     if modules := document.get("modules"):
-        sizes = ", ".join(f"{name} {kb(size)}" for name, size in modules.items())
-        rows.append(("modules", f"{sizes}, of which weights {kb(document['weights'])}"))
+        each = ", ".join(f"{name} {kb(size)}" for name, size in modules.items())
+        rows.append(("modules", f"{each}, of which weights {kb(document['weights'])}"))
     if sizes := document.get("sizes"):
         rows.append(("flash", f"{kb(sizes['flash_total'])}, of which weights {kb(sizes['flash_weights'])}"))
         ram = sum(sizes[part] for part in ("arena", "scratch", "io", "data_bss"))
