@@ -6,7 +6,11 @@ typedef int8x16_t edgec_b16;
 typedef int32x4_t edgec_i4;
 
 static inline edgec_b16 edgec_load_b16(const int8_t *p) { return vld1q_s8(p); }
+static inline edgec_b16 edgec_zero_b16(void) { return vdupq_n_s8(0); }
 static inline edgec_i4 edgec_load_i4(const int32_t *p) { return vld1q_s32(p); }
+
+/* Loads do not move over it: the vectors of one step fit the registers, those of several do not. */
+#define EDGEC_APART __asm__ volatile("" ::: "memory")
 
 /* Four sums under way: of four channels, from an int32 each; their totals. */
 typedef int32x4_t edgec_sum4;
@@ -31,20 +35,38 @@ static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, edgec_b16 x)
 #define EDGEC_DOT(sum, w, x, lane) edgec_dot(sum, w, vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(x), lane)))
 #endif
 
-/* floor((2 * (acc << left) * m / 2^32 + 2^(n-1)) / 2^n), n = -shift >= 1: the contract's requantization before its zero point. */
-static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, int32_t left, int32_t shift)
+/* Four floats; a + w * x, a + w * x[lane]. */
+typedef float32x4_t edgec_f4;
+
+static inline edgec_f4 edgec_load_f4(const float *p) { return vld1q_f32(p); }
+static inline void edgec_store_f4(float *p, edgec_f4 v) { vst1q_f32(p, v); }
+static inline edgec_f4 edgec_splat_f4(float x) { return vdupq_n_f32(x); }
+static inline edgec_f4 edgec_fma_f4(edgec_f4 a, edgec_f4 w, edgec_f4 x) { return vfmaq_f32(a, w, x); }
+static inline edgec_f4 edgec_clamp_f4(edgec_f4 v, edgec_f4 lo, edgec_f4 hi) { return vminq_f32(vmaxq_f32(v, lo), hi); }
+#define EDGEC_FMA_LANE(a, w, x, lane) vfmaq_laneq_f32(a, w, x, lane)
+
+/* The contract's requantization, in vectors. */
+typedef struct {
+    int32x4_t left, shift;
+    int16x8_t zero;
+    int8x16_t lo, hi;
+} edgec_quant;
+
+static inline edgec_quant edgec_quant_of(int32_t left, int32_t shift, int32_t z, int32_t lo, int32_t hi)
 {
-    return vrshlq_s32(vqdmulhq_s32(vshlq_s32(acc, vdupq_n_s32(left)), m), vdupq_n_s32(shift));
+    return (edgec_quant){vdupq_n_s32(left), vdupq_n_s32(shift), vdupq_n_s16((int16_t)z), vdupq_n_s8((int8_t)lo), vdupq_n_s8((int8_t)hi)};
 }
 
+/* floor((2 * acc * m / 2^32 + 2^(n-1)) / 2^n), n = -shift >= 1, before its zero point; _left: of acc << left. */
+static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, edgec_quant q) { return vrshlq_s32(vqdmulhq_s32(acc, m), q.shift); }
+static inline edgec_i4 edgec_scale_left_i4(edgec_i4 acc, edgec_i4 m, edgec_quant q) { return edgec_scale_i4(vshlq_s32(acc, q.left), m, q); }
+
 /* clamp(z + v, lo, hi) as int8. */
-static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, int32_t z, int32_t lo, int32_t hi)
+static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, edgec_quant q)
 {
-    const int16x8_t zero = vdupq_n_s16((int16_t)z);
-    const int16x8_t low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), zero);
-    const int16x8_t high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(c), d), zero);
-    const int8x16_t both = vqmovn_high_s16(vqmovn_s16(low), high);
-    return vminq_s8(vmaxq_s8(both, vdupq_n_s8((int8_t)lo)), vdupq_n_s8((int8_t)hi));
+    const int16x8_t low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), q.zero);
+    const int16x8_t high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(c), d), q.zero);
+    return vminq_s8(vmaxq_s8(vqmovn_high_s16(vqmovn_s16(low), high), q.lo), q.hi);
 }
 
 static inline void edgec_store_b16(int8_t *p, edgec_b16 v) { vst1q_s8(p, v); }
@@ -55,6 +77,15 @@ static inline void edgec_store_first(int8_t *p, edgec_b16 v, int count)
     int8_t all[16];
     vst1q_s8(all, v);
     memcpy(p, all, (size_t)count);
+}
+
+static inline void edgec_store_first_f4(float *p, edgec_f4 v, int count)
+{
+    float all[4];
+    vst1q_f32(all, v);
+    for (int i = 0; i < count && i < 4; ++i) {
+        p[i] = all[i];
+    }
 }
 
 /* Sixteen int32 accumulators, one for each byte of a vector. */
@@ -92,11 +123,35 @@ static inline edgec_acc16 edgec_mac2(edgec_acc16 acc, edgec_tap2 w, edgec_b16 x0
     return edgec_acc_add(acc, low, vmlal_high_s8(vmull_high_s8(w.w0, x0), w.w1, x1));
 }
 
-static inline edgec_b16 edgec_acc_done(edgec_acc16 acc, const int32_t *m, int32_t left, int32_t shift, int32_t z, int32_t lo, int32_t hi)
+/* A column of four rows of sixteen channels, channel by channel. */
+#if defined(__ARM_FEATURE_DOTPROD)
+#define EDGEC_COLUMNS 1
+typedef struct {
+    int8x16_t v[4];
+} edgec_column;
+
+static inline edgec_column edgec_column_of(edgec_b16 a, edgec_b16 b, edgec_b16 c, edgec_b16 d)
 {
-    edgec_i4 y[4];
-    for (int i = 0; i < 4; ++i) {
-        y[i] = edgec_scale_i4(acc.v[i], edgec_load_i4(m + 4 * i), left, shift);
-    }
-    return edgec_narrow_b16(y[0], y[1], y[2], y[3], z, lo, hi);
+    const int16x8_t ab0 = vreinterpretq_s16_s8(vzip1q_s8(a, b)), ab1 = vreinterpretq_s16_s8(vzip2q_s8(a, b));
+    const int16x8_t cd0 = vreinterpretq_s16_s8(vzip1q_s8(c, d)), cd1 = vreinterpretq_s16_s8(vzip2q_s8(c, d));
+    return (edgec_column){{ '{{' }}vreinterpretq_s8_s16(vzip1q_s16(ab0, cd0)), vreinterpretq_s8_s16(vzip2q_s16(ab0, cd0)),
+                           vreinterpretq_s8_s16(vzip1q_s16(ab1, cd1)), vreinterpretq_s8_s16(vzip2q_s16(ab1, cd1)){{ '}}' }};
 }
+
+static inline edgec_column edgec_column_splat(int32_t x)
+{
+    const int8x16_t v = vdupq_n_s8((int8_t)x);
+    return (edgec_column){{ '{{' }}v, v, v, v{{ '}}' }};
+}
+
+/* acc[i] += the sum over the four rows of w[i][row] * x[i][row]. */
+static inline edgec_acc16 edgec_mac_column(edgec_acc16 acc, edgec_column w, edgec_column x)
+{
+    for (int i = 0; i < 4; ++i) {
+        acc.v[i] = vdotq_s32(acc.v[i], w.v[i], x.v[i]);
+    }
+    return acc;
+}
+#else
+#define EDGEC_COLUMNS 0
+#endif

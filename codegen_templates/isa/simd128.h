@@ -1,5 +1,7 @@
 /* simd128: the SIMD vocabulary in WebAssembly, and in plain C where the compiler may not use its vectors.
  * Vectors: edgec_b16, 16 int8; edgec_i4, 4 int32. */
+#define EDGEC_APART ((void)0)
+
 #if defined(__wasm_simd128__)
 #include <wasm_simd128.h>
 
@@ -44,21 +46,45 @@ static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, v128_t x)
 #define EDGEC_DOT(sum, w, x, lane) \
     edgec_dot(sum, w, wasm_i64x2_shuffle((lane) < 2 ? (x).low : (x).high, (lane) < 2 ? (x).low : (x).high, (lane) & 1, (lane) & 1))
 
-/* floor((2 * (acc << left) * m / 2^32 + 2^(n-1)) / 2^n), n = -shift >= 1: the contract's requantization before its zero point. */
-static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, int32_t left, int32_t shift)
+/* Four floats; a + w * x, a + w * x[lane]. */
+typedef v128_t edgec_f4;
+
+static inline edgec_f4 edgec_load_f4(const float *p) { return wasm_v128_load(p); }
+static inline void edgec_store_f4(float *p, edgec_f4 v) { wasm_v128_store(p, v); }
+static inline edgec_f4 edgec_splat_f4(float x) { return wasm_f32x4_splat(x); }
+static inline edgec_f4 edgec_fma_f4(edgec_f4 a, edgec_f4 w, edgec_f4 x) { return wasm_f32x4_add(a, wasm_f32x4_mul(w, x)); }
+static inline edgec_f4 edgec_clamp_f4(edgec_f4 v, edgec_f4 lo, edgec_f4 hi) { return wasm_f32x4_pmin(hi, wasm_f32x4_pmax(lo, v)); }
+#define EDGEC_FMA_LANE(a, w, x, lane) edgec_fma_f4(a, w, wasm_i32x4_shuffle(x, x, lane, lane, lane, lane))
+
+/* The contract's requantization. */
+typedef struct {
+    int32_t left, shift;
+    v128_t half, zero, lo, hi;
+} edgec_quant;
+
+static inline edgec_quant edgec_quant_of(int32_t left, int32_t shift, int32_t z, int32_t lo, int32_t hi)
 {
-    const v128_t from = wasm_i32x4_shl(acc, (uint32_t)left);
-    const v128_t low = wasm_u64x2_shr(wasm_i64x2_extmul_low_i32x4(from, m), 31), high = wasm_u64x2_shr(wasm_i64x2_extmul_high_i32x4(from, m), 31);
-    const v128_t v = wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
-    return wasm_i32x4_shr(wasm_i32x4_add(v, wasm_i32x4_splat(1 << (-shift - 1))), (uint32_t)-shift);
+    return (edgec_quant){left, -shift, wasm_i32x4_splat(1 << (-shift - 1)), wasm_i16x8_splat((int16_t)z), wasm_i8x16_splat((int8_t)lo),
+                         wasm_i8x16_splat((int8_t)hi)};
+}
+
+/* floor((2 * acc * m / 2^32 + 2^(n-1)) / 2^n), n = -shift >= 1, before its zero point; _left: of acc << left. */
+static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, edgec_quant q)
+{
+    const v128_t low = wasm_u64x2_shr(wasm_i64x2_extmul_low_i32x4(acc, m), 31), high = wasm_u64x2_shr(wasm_i64x2_extmul_high_i32x4(acc, m), 31);
+    return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), q.half), (uint32_t)q.shift);
+}
+
+static inline edgec_i4 edgec_scale_left_i4(edgec_i4 acc, edgec_i4 m, edgec_quant q)
+{
+    return edgec_scale_i4(wasm_i32x4_shl(acc, (uint32_t)q.left), m, q);
 }
 
 /* clamp(z + v, lo, hi) as int8. */
-static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, int32_t z, int32_t lo, int32_t hi)
+static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, edgec_quant q)
 {
-    const v128_t zero = wasm_i16x8_splat((int16_t)z);
-    const v128_t low = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b), zero), high = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(c, d), zero);
-    return wasm_i8x16_min(wasm_i8x16_max(wasm_i8x16_narrow_i16x8(low, high), wasm_i8x16_splat((int8_t)lo)), wasm_i8x16_splat((int8_t)hi));
+    const v128_t low = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b), q.zero), high = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(c, d), q.zero);
+    return wasm_i8x16_min(wasm_i8x16_max(wasm_i8x16_narrow_i16x8(low, high), q.lo), q.hi);
 }
 
 static inline void edgec_store_b16(int8_t *p, edgec_b16 v) { wasm_v128_store(p, v); }
@@ -147,22 +173,63 @@ static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, edgec_x16 x, int
 }
 #define EDGEC_DOT(sum, w, x, lane) edgec_dot(sum, w, x, lane)
 
-static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, int32_t left, int32_t shift)
+typedef struct {
+    float v[4];
+} edgec_f4;
+
+static inline edgec_f4 edgec_load_f4(const float *p) { return (edgec_f4){{ '{{' }}p[0], p[1], p[2], p[3]{{ '}}' }}; }
+static inline void edgec_store_f4(float *p, edgec_f4 v) { memcpy(p, v.v, sizeof v.v); }
+static inline edgec_f4 edgec_splat_f4(float x) { return (edgec_f4){{ '{{' }}x, x, x, x{{ '}}' }}; }
+
+static inline edgec_f4 edgec_fma_f4(edgec_f4 a, edgec_f4 w, edgec_f4 x)
 {
     for (int i = 0; i < 4; ++i) {
-        const int32_t v = (int32_t)((int64_t)edgec_left(acc.v[i], left) * m.v[i] >> 31);
-        acc.v[i] = (v + (1 << (-shift - 1))) >> -shift;
+        a.v[i] += w.v[i] * x.v[i];
+    }
+    return a;
+}
+
+static inline edgec_f4 edgec_clamp_f4(edgec_f4 v, edgec_f4 lo, edgec_f4 hi)
+{
+    for (int i = 0; i < 4; ++i) {
+        v.v[i] = v.v[i] < lo.v[i] ? lo.v[i] : v.v[i] > hi.v[i] ? hi.v[i] : v.v[i];
+    }
+    return v;
+}
+#define EDGEC_FMA_LANE(a, w, x, lane) edgec_fma_f4(a, w, edgec_splat_f4((x).v[lane]))
+
+typedef struct {
+    int32_t left, shift, zero, lo, hi;
+} edgec_quant;
+
+static inline edgec_quant edgec_quant_of(int32_t left, int32_t shift, int32_t z, int32_t lo, int32_t hi)
+{
+    return (edgec_quant){left, -shift, z, lo, hi};
+}
+
+static inline edgec_i4 edgec_scale_i4(edgec_i4 acc, edgec_i4 m, edgec_quant q)
+{
+    for (int i = 0; i < 4; ++i) {
+        acc.v[i] = ((int32_t)((int64_t)acc.v[i] * m.v[i] >> 31) + (1 << (q.shift - 1))) >> q.shift;
     }
     return acc;
 }
 
-static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, int32_t z, int32_t lo, int32_t hi)
+static inline edgec_i4 edgec_scale_left_i4(edgec_i4 acc, edgec_i4 m, edgec_quant q)
+{
+    for (int i = 0; i < 4; ++i) {
+        acc.v[i] = edgec_left(acc.v[i], q.left);
+    }
+    return edgec_scale_i4(acc, m, q);
+}
+
+static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edgec_i4 d, edgec_quant q)
 {
     const edgec_i4 *const from[4] = {&a, &b, &c, &d};
     edgec_b16 y;
     for (int i = 0; i < 16; ++i) {
-        const int64_t v = (int64_t)from[i / 4]->v[i % 4] + z;
-        y.v[i] = (int8_t)(v < lo ? lo : v > hi ? hi : v);
+        const int64_t v = (int64_t)from[i / 4]->v[i % 4] + q.zero;
+        y.v[i] = (int8_t)(v < q.lo ? q.lo : v > q.hi ? q.hi : v);
     }
     return y;
 }
@@ -192,6 +259,15 @@ static inline edgec_acc16 edgec_mac2(edgec_acc16 acc, edgec_tap2 w, edgec_b16 x0
 }
 #endif
 
+static inline void edgec_store_first_f4(float *p, edgec_f4 v, int count)
+{
+    float all[4];
+    edgec_store_f4(all, v);
+    for (int i = 0; i < count && i < 4; ++i) {
+        p[i] = all[i];
+    }
+}
+
 /* The first `count` bytes. */
 static inline void edgec_store_first(int8_t *p, edgec_b16 v, int count)
 {
@@ -200,11 +276,4 @@ static inline void edgec_store_first(int8_t *p, edgec_b16 v, int count)
     memcpy(p, all, (size_t)count);
 }
 
-static inline edgec_b16 edgec_acc_done(edgec_acc16 acc, const int32_t *m, int32_t left, int32_t shift, int32_t z, int32_t lo, int32_t hi)
-{
-    edgec_i4 y[4];
-    for (int i = 0; i < 4; ++i) {
-        y[i] = edgec_scale_i4(acc.v[i], edgec_load_i4(m + 4 * i), left, shift);
-    }
-    return edgec_narrow_b16(y[0], y[1], y[2], y[3], z, lo, hi);
-}
+#define EDGEC_COLUMNS 0

@@ -54,8 +54,8 @@ def fields(site: Site, runs: int, run: int) -> dict[str, Scalar | Array]:
     """Fields of the parameter struct: shape of a run, requantization."""
     fours = -(-run // 4)
     shape: dict[str, Scalar | Array] = {
-        "sixteens": fours // 4,
-        "fours": fours % 4,
+        "whole": fours // 4,
+        "rest": fours % 4,
         "block_words": block_words(runs, run),
     }
     return {**shape, **requantize(site)}
@@ -68,7 +68,7 @@ def requantize(site: Site) -> dict[str, Scalar | Array]:
 
 
 def columns(site: Site) -> dict[str, int]:
-    """Fields before, inner, after: bytes of padding, of the input row, and of padding behind it, that the windows of a row cover."""
+    """Fields before, inner, after: elements of padding, of the input row, and of padding behind it, that the windows of a row cover."""
     (size, out, stride, pad, dilation), kernel = (
         (site.ints(n)[1] for n in ("size", "out", "stride", "pad", "dilation")),
         site.ints("kernel")[1],
@@ -88,16 +88,38 @@ def is_staged(site: Site) -> bool:
 
 def scratch(site: Site) -> int:
     """Bytes for the padded rows of a window and a row of zero points, and what may be loaded behind them."""
-    pitch = sum(columns(site).values())
+    pitch = sum(columns(site).values()) * (4 if site.output.dtype == "float32" else 1)
     return (site.ints("kernel")[0] * is_staged(site) + 1) * pitch + BEHIND
 
 
-def variant(outputs: int) -> dict[str, Scalar | str | bool]:
-    """Template variables: whether there are whole blocks, and the vectors of the last one."""
-    return {"whole": outputs >= CHANNELS, "last": -(-(outputs % CHANNELS) // 4)}
+def float_stream(weight: Array, bias: Array) -> Array:
+    """float32 words of all blocks.  weight: [O, runs, K]; of each block: bias, then for each run and k the channels' weights."""
+    words = []
+    for first in range(0, weight.shape[0], CHANNELS):
+        here = slice(first, first + CHANNELS)
+        part = pad_to(weight[here], 0, 4)
+        words += [pad_to(bias[here], 0, 4), part.reshape(part.shape[0], -1).T.reshape(-1)]
+    return np.concatenate(words).astype(np.float32)
 
 
-def headers(outputs: int) -> tuple[str, ...]:
-    """The isa files that a kernel with so many output channels needs."""
-    sizes = ([4] if outputs >= CHANNELS else []) + [v for v in (-(-(outputs % CHANNELS) // 4),) if v]
-    return ("simd_matrix", *(f"simd_tile pixels={p} vectors={v}" for v in dict.fromkeys(sizes) for p in (4, 1)))
+def float_fields(site: Site, runs: int, run: int) -> dict[str, Scalar | Array]:
+    """Fields of the float kernels' parameter struct: shape of a run, clamp."""
+    shape: dict[str, Scalar | Array] = {"whole": run // 4, "rest": run % 4, "block_words": CHANNELS * (1 + runs * run)}
+    return {**shape, "lo": site.float("lo"), "hi": site.float("hi")}
+
+
+def variant(site: Site, outputs: int) -> dict[str, Scalar | str | bool]:
+    """Template variables: whether there are whole blocks, the vectors of the last one and whether it lacks channels, the tiles' form."""
+    last = outputs % CHANNELS
+    real = site.output.dtype == "float32"
+    found: dict[str, Scalar | str | bool] = {"whole": outputs >= CHANNELS, "last": -(-last // 4), "cut": last % 4 > 0}
+    return {**found, "form": "l" if not real and site.int("left") else "", "real": real}
+
+
+def headers(site: Site, outputs: int) -> tuple[str, ...]:
+    """The isa files that a kernel with so many output channels in a group needs."""
+    found = variant(site, outputs)
+    sizes = ([(4, False)] if found["whole"] else []) + ([(found["last"], found["cut"])] if found["last"] else [])
+    kind = "simd_tile_f32" if found["real"] else f"simd_tile left={int(found['form'] == 'l')}"
+    tiles = [f"{kind} pixels={p} vectors={v} cut={int(cut)}" for v, cut in sizes for p in (4, 1)]
+    return ("simd_matrix", *tiles)

@@ -38,7 +38,7 @@ def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
         "kernel_w": kernel_w if is_split(site) else 1,
         "split": is_split(site),
     }
-    return {**shape, "staged": _simd.is_staged(site), **_simd.variant(each(site))}
+    return {**shape, "staged": _simd.is_staged(site), **_simd.variant(site, each(site))}
 
 
 def pack(site: Site) -> Packed:
@@ -70,14 +70,14 @@ KERNELS = [
     Kernel(
         "conv2d_s8_simd",
         "conv2d",
-        "simd_conv2d_s8",
+        "simd_conv2d",
         pack,
         needs=_simd.SIMD,
         when=_simd.is_int8,
         access=("taps_null",),
         scratch=_simd.scratch,
         variant=variant,
-        headers=lambda site: _simd.headers(each(site)),
+        headers=lambda site: _simd.headers(site, each(site)),
         cost=cost,
         priority=_simd.PRIORITY,
         behind=_simd.BEHIND,

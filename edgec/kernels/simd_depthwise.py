@@ -39,12 +39,15 @@ def stream(weight: Array, bias: Array, mult: Array) -> Array:
 
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     kernel_h, kernel_w = site.ints("kernel")
-    return {
+    found: dict[str, Scalar | str | bool] = {
         "kernel_h": kernel_h,
         "kernel_w": kernel_w,
-        "narrow": site.int("channels") < 16,
-        "staged": _simd.is_staged(site),
+        "stride": site.ints("stride")[1],
     }
+    found |= {"narrow": site.int("channels") < 16, "left": "left_" if site.int("left") else ""}
+    # Columns of four rows stay in registers where the instruction set has dot products and a window has three of them at most.
+    columns = kernel_h <= 4 and kernel_w <= 3 and site.ints("dilation")[1] == 1
+    return {**found, "staged": _simd.is_staged(site), "columns": columns}
 
 
 def pack(site: Site) -> Packed:
