@@ -222,6 +222,8 @@ def _rewrite(softmax: ir.Node) -> bool:
     target = _destination(user.outputs[0])
     if q is None or k is None or v is None or target is None:
         return False
+    if any(len(p.columns) != shape[-3] for p in (q, k, v)):  # keys that several heads share would be computed for each
+        return False
     contexts = [_head(softmax, h, (q, k, v), factor, mask) for h in range(shape[-3])]
     joined = insert(softmax, "Concat", contexts, {"axis": -1}, name=f"{softmax.name}_heads")
     graph = graph_of(softmax)

@@ -3,8 +3,9 @@
     y = Softmax(scale * Q K^T [softcap] + mask) V     over heads, Q [B,Hq,S,d], K [B,Hk,T,d], V [B,Hk,T,e], or [B,S,H*d] and so on
 
 Hq may be a multiple of Hk (grouped queries).  The scale is part of the first product; a causal mask and a constant mask become one addition.
-The node says nothing about the ranges of the scores, so they are float32 even where Q, K, V are int8: to stay in integers, quantize the
-spelling with MatMul and Softmax instead.  Past keys and values, and outputs beside Y, are refused.
+The front spells float nodes out (graph/attention.py), so that calibration sees the scores and all becomes integers.  A node between
+integers that a model brings says nothing about the ranges of its scores: they are float32 here.
+Past keys and values, and outputs beside Y, are refused.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ import numpy as np
 import onnx_ir as ir
 
 from edgec.errors import InputError
-from edgec.graph.view import Array
+from edgec.graph.view import Array, is_const
 from edgec.quant.options import Progress, silent
 from edgec.quant.ranges import Histogram
 from edgec.quant.runner import Runner, Samples, count
+from edgec.quant.units import VIEWS
 
 BINS = 2048
 NEGLIGIBLE = 12.0  # exp(-12) is 1/640 of the smallest step of a softmax: masked scores need no range of their own
@@ -38,13 +39,14 @@ def observe(
     Raises InputError where the float model itself gives NaN or infinity.
     """
     total = count(samples)
-    runner = Runner(model, names)
-    masked = softmax_axes(model)
+    masked, masks = softmax_axes(model), score_masks(model, names)
+    fetched = [*names, *dict.fromkeys(name for pairs in masks.values() for pair in pairs for name in pair)]
+    runner = Runner(model, fetched)
     lo = dict.fromkeys(names, np.inf)
     hi = dict.fromkeys(names, -np.inf)
     peaks: dict[str, Array] = {}
-    for i, values in enumerate(runner.run(samples, names, range(total))):
-        for name, value in seen_values(names, values, masked):
+    for i, values in enumerate(runner.run(samples, fetched, range(total))):
+        for name, value in seen_values(names, dict(zip(fetched, values, strict=True)), masked, masks):
             if value.size:
                 lo[name], hi[name] = min(lo[name], float(value.min())), max(hi[name], float(value.max()))
             if axes and name in axes:
@@ -59,8 +61,8 @@ def observe(
             "check that the samples are scaled as in training",
         )
     seen = {name: Histogram(lo[name], hi[name], np.zeros(BINS, np.int64)) for name in names}
-    for i, values in enumerate(runner.run(samples, names, range(total))):
-        for name, value in seen_values(names, values, masked):
+    for i, values in enumerate(runner.run(samples, fetched, range(total))):
+        for name, value in seen_values(names, dict(zip(fetched, values, strict=True)), masked, masks):
             seen[name].add(value)
         progress("histograms", i + 1, total)
     return Seen(seen, peaks)
@@ -76,11 +78,51 @@ def softmax_axes(model: ir.Model) -> dict[str, int]:
     return found
 
 
+def score_masks(model: ir.Model, names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Values that are added to scores before a softmax, by way of views or directly -> (scores, their sum) of every such addition."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    masked = softmax_axes(model)
+    for node in model.graph:
+        if node.op_type == "Add" and str(node.outputs[0].name) in masked:
+            for value, other in zip(node.inputs, reversed(node.inputs), strict=True):
+                assert value is not None and other is not None
+                while (
+                    (maker := value.producer()) is not None and maker.op_type in VIEWS and maker.inputs[0] is not None
+                ):
+                    value = maker.inputs[0]
+                if str(value.name) in names and only_added(value, masked) and not is_const(other):
+                    found.setdefault(str(value.name), []).append((str(other.name), str(node.outputs[0].name)))
+    return found
+
+
+def only_added(value: ir.Value, masked: Mapping[str, int]) -> bool:
+    """Whether nothing but views and additions before a softmax reads a value."""
+    return not value.is_graph_output() and all(
+        str(u.outputs[0].name) in masked
+        if u.op_type == "Add"
+        else u.op_type in VIEWS and only_added(u.outputs[0], masked)
+        for u in value.consumers()
+    )
+
+
 def seen_values(
-    names: Sequence[str], values: Sequence[Array], masked: Mapping[str, int]
+    names: Sequence[str],
+    values: Mapping[str, Array],
+    masked: Mapping[str, int],
+    masks: Mapping[str, Sequence[tuple[str, str]]],
 ) -> Iterator[tuple[str, Array]]:
-    """Names and values; scores that a softmax makes 0 of are moved up to where it just does."""
-    for name, value in zip(names, values, strict=True):
+    """Names and values; scores that a softmax makes 0 of, and the masks that make them so, are moved up to where it just does."""
+
+    def floor(name: str) -> Array:
+        total = values[name]
+        return np.asarray(total.max(axis=masked[name], keepdims=True) - np.float32(NEGLIGIBLE))
+
+    for name in names:
+        value = values[name]
         if name in masked:
-            value = np.maximum(value, value.max(axis=masked[name], keepdims=True) - np.float32(NEGLIGIBLE))
+            value = np.maximum(value, floor(name))
+        if name in masks:
+            value = np.maximum(
+                value, min(float((floor(total) - values[scores]).min()) for scores, total in masks[name])
+            )
         yield name, value

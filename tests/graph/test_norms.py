@@ -215,9 +215,30 @@ def test_attention(tmp_path: Path, call: str, more: str) -> None:
     )
 
 
-def test_grouped_queries_stay(tmp_path: Path) -> None:
-    text = "g (float[1, 4, 3, 4] q, float[1, 2, 5, 4] k, float[1, 2, 5, 4] v) => (float[1, 4, 3, 4] y) { y = Attention (q, k, v) }"
-    assert fused(tmp_path, text, 23)[1] == {"Attention": 1}
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [
+        ("(q, k, v)", {}),
+        ("<is_causal = 1, softcap = 1.5, scale = 0.7> (q, k, v)", {"Add": 1, "Tanh": 1, "Mul": 2}),
+        ("(q, k, v, m)", {"Add": 1}),
+        ("<softcap = 2.0> (q, k, v, m)", {"Add": 1, "Tanh": 1, "Mul": 2}),
+    ],
+)
+def test_grouped_queries(tmp_path: Path, call: str, more: dict[str, int]) -> None:
+    given = ", float[1, 4, 3, 5] m" if "m)" in call else ""
+    text = f"""g (float[1, 4, 3, 4] q, float[1, 2, 5, 4] k, float[1, 2, 5, 4] v{given}) => (float[1, 4, 3, 4] y)
+    {{ y = Attention {call} }}"""
+    views = 5 if given else 4
+    assert (
+        fused(tmp_path, text, 23)[1] == {"MatMul": 2, "Mul": 1, "Softmax": 1, "Transpose": 1, "Reshape": views} | more
+    )
+
+
+def test_a_mask_of_truths_that_is_an_input(tmp_path: Path) -> None:
+    text = """g (float[1, 3, 8] q, float[1, 5, 4] k, float[1, 5, 4] v, float[3, 5] m) => (float[1, 3, 8] y) <float no = {0.5}>
+    { keep = Less (m, no)  y = Attention <q_num_heads = 2, kv_num_heads = 1> (q, k, v, keep) }"""
+    found = fused(tmp_path, text, 23)[1]
+    assert (found["Where"], found["Attention"]) == (1, 0)
 
 
 @pytest.mark.parametrize(
