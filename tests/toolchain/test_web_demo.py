@@ -8,19 +8,27 @@ import os
 import shutil
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edgec import api
 from edgec.emulate.chromium import serve
-from tests.toolchain.webdriver import browser
+from tests.toolchain.webdriver import Page, browser
 
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
     DRIVER is None or not shutil.which("chromium"), reason="needs chromium and chromium-driver"
 )
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with browser(str(DRIVER)) as opened:
+        yield opened
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -46,12 +54,12 @@ ANSWER = "return document.querySelector('#outputs li')?.dataset.class ?? null;"
 COLOURS = "const style = getComputedStyle(document.body); return [style.backgroundColor, style.color];"
 
 
-def test_the_page_answers(digits: Path, tmp_path: Path) -> None:
+def test_the_page_answers(page: Page, digits: Path, tmp_path: Path) -> None:
     pytest.importorskip("ziglang")
     data = np.load(digits / "digits.npz")
     api.compile(digits / "digits.onnx", tmp_path, target="wasm32-simd")
     folder = Path(api.build(tmp_path, digits / "digits.npz")["artifacts"]["npm"])
-    with serve(folder) as (url, _), browser(str(DRIVER)) as page:
+    with serve(folder) as (url, _):
         page.scheme("light")
         page.open(f"{url}/demo/")
         page.until(ANSWER)
@@ -78,3 +86,20 @@ def test_the_page_answers(digits: Path, tmp_path: Path) -> None:
     if kept := os.environ.get("EDGEC_SCREENSHOTS"):
         (Path(kept) / "light.png").write_bytes(shot)
         (Path(kept) / "dark.png").write_bytes(dark)
+
+
+def test_the_microphone(page: Page, tmp_path: Path) -> None:
+    """A second of sound: the loudest sample is heard, and is no louder than 1."""
+    pytest.importorskip("ziglang")
+    text = "net (float[1, 16000] x) => (float[1, 1] y) { y = ReduceMax <axes = [1]> (x) }"
+    model = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 17]> {text}')
+    (tmp_path / "loudest.onnx").write_bytes(model.SerializeToString())
+    api.compile(tmp_path / "loudest.onnx", tmp_path / "out", target="wasm32")
+    folder = Path(api.build(tmp_path / "out")["artifacts"]["npm"])
+    with serve(folder) as (url, _):
+        page.open(f"{url}/demo/")
+        page.until(ANSWER)
+        page.run("document.getElementById('outputs').replaceChildren();")
+        page.click("#record")
+        loudest = page.until("return document.querySelector('#outputs li span:last-child')?.textContent;")
+        assert 0.01 < float(loudest) <= 1.0

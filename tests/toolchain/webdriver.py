@@ -14,6 +14,8 @@ from typing import Any
 
 from edgec.emulate.chromium import FLAGS, find_chromium
 
+TEST_FLAGS = ["--window-size=900,1000", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
 
 class Page:
     """One tab of a browser."""
@@ -58,13 +60,13 @@ def post(url: str, body: dict[str, Any]) -> Any:
 
 @contextmanager
 def browser(driver: str) -> Iterator[Page]:
-    """A headless Chromium with a profile of its own."""
+    """A headless Chromium with a profile of its own; its microphone beeps, and may be used without asking."""
     with tempfile.TemporaryDirectory(prefix="edgec-", ignore_cleanup_errors=True) as home:
         server = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert server.stdout is not None
         try:
             started = next(filter(None, (re.search(r"on port (\d+)\.", line) for line in server.stdout)))
-            options = {"binary": find_chromium(), "args": [*FLAGS, f"--user-data-dir={home}", "--window-size=900,1000"]}
+            options = {"binary": find_chromium(), "args": [*FLAGS, *TEST_FLAGS, f"--user-data-dir={home}"]}
             capabilities = {"alwaysMatch": {"goog:chromeOptions": options, "timeouts": {"script": 30000}}}
             url = f"http://127.0.0.1:{started[1]}/session"
             page = Page(f"{url}/{post(url, {'capabilities': capabilities})['sessionId']}")

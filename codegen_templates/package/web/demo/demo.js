@@ -4,6 +4,9 @@ import { dequantize, load, metadata, variant } from "../index.js";
 import samples from "./samples.js";
 
 const TOP = 5;
+const CURVE = "#5b8def"; // seen on light and on dark
+const RATE = 16000;
+const AUDIO = [4000, 32768]; // elements of a vector that may be a piece of sound; an analyser keeps no more
 const at = (id) => document.getElementById(id);
 const made = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
 const count = (number) => number.toLocaleString("en");
@@ -58,7 +61,7 @@ function draw(canvas, values, [low, high]) {
     context.putImageData(picture, 0, 0);
     return;
   }
-  context.strokeStyle = getComputedStyle(document.body).color;
+  context.strokeStyle = CURVE;
   context.beginPath();
   values.forEach((value, i) => {
     context.lineTo((canvas.width * (i + 0.5)) / values.length, canvas.height * (0.95 - 0.9 * share(value)));
@@ -93,6 +96,27 @@ async function fromFile(file) {
   return values;
 }
 
+/** What the microphone hears, as long as the input is: real values from -1 to 1. */
+async function record() {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const audio = new AudioContext({ sampleRate: RATE });
+  try {
+    const analyser = new AnalyserNode(audio, { fftSize: AUDIO[1] });
+    audio.createMediaStreamSource(stream).connect(analyser);
+    await audio.resume();
+    const heard = new Float32Array(analyser.fftSize);
+    for (const start = audio.currentTime; audio.currentTime - start < tensor.elements / RATE; ) {
+      await new Promise(requestAnimationFrame);
+      analyser.getFloatTimeDomainData(heard);
+      at("level").value = Math.max(...heard.subarray(-RATE / 20).map(Math.abs));
+    }
+    return heard.slice(-tensor.elements);
+  } finally {
+    for (const track of stream.getTracks()) track.stop();
+    await audio.close();
+  }
+}
+
 /** Runs the model over `given`, an array for each input, and shows all there is to show. */
 function answer(given) {
   current = given;
@@ -106,7 +130,8 @@ function answer(given) {
     ["time", `${duration(() => model.predict(...given))}, median`, "time"],
     ["memory", `${count(pages)} ${pages === 1 ? "page" : "pages"} of 64 KiB, arena ${count(metadata.arenaBytes)} B`, "memory"],
     ["weights", `${count(metadata.weightBytes)} B`],
-    ["module", `${variant()}, ${count(metadata.macs)} multiply-accumulates`],
+    ["multiply-accumulates", count(metadata.macs)],
+    ["module", variant()],
   ];
   at("figures").replaceChildren(
     ...figures.flatMap(([term, text, id]) => [made("dt", term), Object.assign(made("dd", text), id ? { id } : {})]),
@@ -116,7 +141,7 @@ function answer(given) {
 /** The best of a tensor, with bars: shares where the values are shares, else of their softmax. */
 function scores(entry, values) {
   const sum = values.reduce((a, b) => a + b, 0);
-  const shares = values.every((value) => value >= 0) && Math.abs(sum - 1) < 0.1;
+  const shares = values.length > 1 && values.every((value) => value >= 0 && value <= 1.01) && Math.abs(sum - 1) < 0.5; // rounded, where quantized
   const most = Math.max(...values);
   const powers = values.map((value) => Math.exp(value - most));
   const whole = powers.reduce((a, b) => a + b, 0);
@@ -165,19 +190,25 @@ function pressed(button) {
   for (const other of at("samples").children) other.setAttribute("aria-pressed", String(other === button));
 }
 
-async function take(file) {
-  if (!file) return;
-  const values = await fromFile(file);
+/** Takes the user's own values for the input. */
+function take(values) {
   pressed(null);
   answer(Object.assign([...current], { [shown]: values }));
 }
 
+async function takeFile([file]) {
+  if (file) take(await fromFile(file));
+}
+
 function listen() {
   at("file").accept = image ? "image/*" : ".csv,.txt,.json,text/*";
-  at("file").addEventListener("change", tried((event) => take(event.target.files[0])));
+  at("file").addEventListener("change", tried((event) => takeFile(event.target.files)));
   at("hint").textContent = image ? "Drop an image here, or choose one" : `Drop a file of ${count(tensor.elements)} numbers here, or choose one`;
   at("mapping").hidden = !image;
   [at("black").value, at("white").value] = samples.ranges[shown];
+  at("voice").hidden = image !== null || tensor.elements < AUDIO[0] || tensor.elements > AUDIO[1];
+  at("record").textContent = `Record ${(tensor.elements / RATE).toFixed(2)} s`;
+  at("record").addEventListener("click", tried(async () => take(await record())));
   const drop = at("drop");
   drop.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -187,7 +218,7 @@ function listen() {
   drop.addEventListener("drop", tried(async (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    await take(event.dataTransfer.files[0]);
+    await takeFile(event.dataTransfer.files);
   }));
 }
 
