@@ -15,15 +15,14 @@ from edgec.emit.choices import read_choices, with_choices
 from edgec.emit.ffi import ffi_source
 from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
-from edgec.errors import BudgetError, UnsupportedError
+from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, site
 from edgec.kernels.base import Cost
 from edgec.lower.channels import Removed
 from edgec.ops.registry import by_name
 from edgec.options import CompileOptions
-from edgec.schedule.choose import Decision, Wanted, choose, named
-from edgec.schedule.order import order
-from edgec.schedule.plan import Plan, plan
+from edgec.schedule.budget import peak_step, planned
+from edgec.schedule.plan import Plan
 from edgec.schedule.tradeoff import predicted, tradeoff
 from edgec.target import Target, list_targets, load_target
 
@@ -36,11 +35,6 @@ if TYPE_CHECKING:
     Inputs = list[dict[str, Any]]  # name, shape and dtype of each
     Calibration = Samples | Callable[[Inputs], Samples]  # samples, or what reads them once the model's inputs are known
     Progress = Callable[[str, int, int], None]  # stage, done, of how many
-
-RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
-SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
-SCRATCH = 1.15  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
-UNLIMITED = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -147,61 +141,6 @@ def lowered(
     return Lowered(model, program, removed)
 
 
-def planned(
-    program: Program,
-    target: Target,
-    options: CompileOptions,
-    kernels: Mapping[str, str] | None = None,
-    measured: Mapping[tuple[str, str], Cost] | None = None,
-) -> tuple[Plan, list[Decision]]:
-    """order -> choose kernels -> segment -> select -> place, checked, and held against the budgets.
-
-    kernels: by step, not to be decided anew; measured: costs by (step, kernel) that go before predicted ones.
-    A kernel whose scratch does not fit into the RAM there is gives way to the next.
-    """
-    program = order(replace(program, target=target.name))
-    flash = options.flash or (target.flash_bytes or None if options.optimize == "speed" else None)
-    wanted = Wanted(options.optimize, flash, kernels or {}, measured=measured or {})
-    most = options.ram or (ram_of(target) if options.optimize == "speed" else None)
-    reserve = RESERVE + program.state_bytes
-    while True:
-        decisions = choose(program, target.isa, wanted)
-        made = scheduled(named(program, decisions), target, options)
-        heavy = [d for d in decisions if d.chosen.scratch > d.plain.scratch]
-        if not heavy or kernels:
-            break
-        if most is None:
-            plain = [replace(d, chosen=d.plain) for d in decisions]
-            most = round(SCRATCH * scheduled(named(program, plain), target, options).program.arena) + reserve
-        if made.program.arena + reserve <= most:
-            break
-        worst = max(heavy, key=lambda d: d.chosen.scratch)
-        wanted = replace(wanted, banned=wanted.banned | {(worst.step, worst.chosen.kernel)})
-    if options.ram is not None and made.program.arena + reserve > options.ram:
-        raise BudgetError(
-            f"the model needs {made.program.arena} bytes of arena and about {reserve} of stack and states, --ram allows {options.ram}; "
-            f"the peak is at step {peak_step(made.program)}",
-            "reduce the resolution or the channels of that layer, take the input by rows (--input rows), give int8 instead of float32 "
-            "(--calib), or raise --ram",
-        )
-    return made, decisions
-
-
-def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan:
-    """The plan of a program whose kernels are decided."""
-    room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
-    limit = None if room is None or options.optimize == "ram" else room - RESERVE - program.state_bytes
-    return plan(
-        program,
-        target.isa,
-        options.keep_input,
-        limit,
-        stream=limit is None or room != UNLIMITED + RESERVE,
-        pushed=options.input == "rows",
-        slack=SLACK if options.optimize == "balanced" else None,
-    )
-
-
 def price(model: onnx_ir.Model, target: Target) -> dict[str, int]:
     """What a normalised model costs on a target, from its plan and the cost formulas: bytes of constants in flash (the code of its
     kernels not counted), bytes of arena, predicted instructions of one inference.  `model` is changed."""
@@ -213,21 +152,6 @@ def price(model: onnx_ir.Model, target: Target) -> dict[str, int]:
     made = planned(program, target, CompileOptions(target=target.name))[0].program
     flash = sum(array.nbytes for array in collect(made).constants.values())
     return {"flash_bytes": flash, "ram_bytes": made.arena, "instructions": predicted(made)}
-
-
-def ram_of(target: Target) -> int:
-    """RAM the arena may fill on a target: its largest region; practically unlimited off a board."""
-    return max((m.size for m in target.memory if m.kind == "ram"), default=UNLIMITED + RESERVE)
-
-
-def peak_step(program: Program) -> str:
-    """The step during which most bytes are alive."""
-    from edgec.memory.lifetime import blocks
-
-    found = blocks(program)
-    alive = [sum(b.bytes for b in found if b.first <= i <= b.last) for i in range(len(program.segments))]
-    worst = max(range(len(alive)), key=alive.__getitem__, default=0)
-    return f"{' -> '.join(program.segments[worst].steps)} ({alive[worst]} bytes)" if alive else "none"
 
 
 def compile_model(
@@ -258,8 +182,12 @@ def compile_model(
     note(options, 6, "plan", made.program)
     tell("writing C", 2, 3)
     source = emit(made.program, target.isa, package.version())
-    content = with_choices(manifest(made.program, source, heading(path, target, options)), made.program, decisions, measured or {})
+    content = with_choices(
+        manifest(made.program, source, heading(path, target, options)), made.program, decisions, measured or {}
+    )
     content["arena_lower_bound"] = made.lower_bound
+    if made.patched is not None:
+        content["patches"] = made.patched.document()
     summary = summarise(content, made, low.removed)
     files = dict(text_files(source))
     if options.backend == "tvm":
@@ -304,7 +232,7 @@ def summarise(content: dict[str, Any], made: Plan, removed: Removed) -> dict[str
         "arena_bytes": made.program.arena,
         "state_bytes": made.program.state_bytes,
         "arena_lower_bound": made.lower_bound,
-        "constant_bytes": sum(a.nbytes for s in made.program.steps for a in s.consts.values()),
+        "constant_bytes": sum({id(a): a.nbytes for s in made.program.steps for a in s.consts.values()}.values()),
         "removed_channels": removed.channels,
         "all_channels": removed.of,
         "number_formats": sorted({b.dtype for b in made.program.buffers}),

@@ -73,6 +73,11 @@ def compiled(document: Document, verbose: bool = False) -> RenderableType:
     ]
     if "arena_lower_bound" in document:
         rows.append(("placement", placement(document)))
+    if patches := document.get("patches"):
+        more = f"{number(patches['recomputed_macs'])} multiply-accumulates more ({patches['recomputed_percent']} %)"
+        rows.append(
+            ("patches", f"the steps up to {patches['last_step']} in {patches['strips']} strips: recomputes {more}")
+        )
     if "constant_bytes" in summary:
         rows.append(("weights", kb(summary["constant_bytes"])))
     if summary.get("removed_channels"):

@@ -11,6 +11,7 @@ from edgec.ir.reach import Table
 from edgec.memory.check import check
 from edgec.memory.place import place
 from edgec.schedule.order import order, reordered
+from edgec.schedule.patches import Patched
 from edgec.schedule.pools import accumulated
 from edgec.schedule.regroup import Regrouper
 from edgec.schedule.remat import per_reader
@@ -23,10 +24,14 @@ CAP = 1.33  # balanced: RAM that speed may cost, as a multiple of the smallest s
 
 @dataclass(frozen=True)
 class Plan:
-    """A placed program and the lower bound of its arena in bytes (no placement of these segments needs less)."""
+    """A placed program and the lower bound of its arena in bytes (no placement of these segments needs less).
+
+    patched: how its first steps were cut into strips, where only that fits.
+    """
 
     program: Program
     lower_bound: int
+    patched: Patched | None = None
 
 
 def segmented(forms: list[Program], made: list[Choice]) -> Program:
@@ -79,6 +84,12 @@ def _rewritten(program: Program) -> list[Program]:
         if len(other.steps) > max([len(program.steps), *(len(known.steps) for known in found)]):
             found.append(other)
     return found
+
+
+def least_peak(program: Program, features: frozenset[str], keep_input: bool = False) -> int:
+    """Bytes of the smallest peak of all spellings with the kernels of least scratch: about the smallest arena, without placing anything."""
+    priced = [_Priced.of(spelling, features, keep_input, False) for spelling in spellings(order(program), keep_input)]
+    return min(spelling.cut(None)[0].peak for spelling in priced)
 
 
 def plan(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgec.compiler import heading, lowered, scheduled, text_files
+from edgec.compiler import heading, lowered, text_files
 from edgec.emit import package
 from edgec.emit.c import emit
 from edgec.emit.manifest import manifest
@@ -21,6 +21,7 @@ from edgec.emulate.boards import emulated_target
 from edgec.emulate.run import measure
 from edgec.kernels.base import Cost
 from edgec.options import CompileOptions
+from edgec.schedule.budget import scheduled
 from edgec.schedule.choose import Wanted
 from edgec.schedule.choose import options as candidates_of
 from edgec.schedule.order import order

@@ -126,10 +126,12 @@ def test_bench_wants_one_place(tmp_path: Path, capsys: Capture) -> None:
 def test_compile_prints_what_it_made(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
     seen: list[Any] = []
 
-    def compile_model(path: Path, options: Any, out: Path, progress: Any = None) -> Any:
+    def compile_model(path: Path, options: Any, out: Path, *more: Any, **tuning: Any) -> Any:
         seen.append((path, options, out))
         print("a library talks")  # noqa: T201 - that is what is tested
-        return SimpleNamespace(dir=out, manifest=package.manifest(), summary={"number_formats": ["float32"]})
+        patches = {"strips": 3, "last_step": "conv_4", "recomputed_macs": 12345, "recomputed_percent": 6.7}
+        made = {**package.manifest(), "patches": patches}
+        return SimpleNamespace(dir=out, manifest=made, summary={"number_formats": ["float32"]})
 
     install(monkeypatch, "edgec.compiler", compile_model=compile_model)
     monkeypatch.chdir(tmp_path)
@@ -146,6 +148,9 @@ def test_compile_prints_what_it_made(tmp_path: Path, monkeypatch: Patch, capsys:
     assert run(["compile", "m.onnx", "-o", "there"]) == 0
     table = capsys.readouterr().out
     assert "24 bytes, 20.0 % above the lower bound of 20" in table
+    assert "up to conv_4 in 3 strips" in table and "recomputes 12,345 multiply-accumulates more (6.7 %)" in " ".join(
+        table.split()
+    )
     assert "24 B arena" in table and "computes in float32" in table and "edgec build there" in table
 
 

@@ -16,6 +16,8 @@ from edgec.emit.manifest import manifest
 from edgec.emulate.run import measure
 from edgec.ir.program import Program
 from edgec.options import CompileOptions
+from edgec.schedule import budget
+from edgec.schedule.choose import named
 from edgec.schedule.order import order
 from edgec.schedule.plan import plan
 from edgec.schedule.tradeoff import predicted
@@ -53,8 +55,8 @@ def test_balanced_against_layer_by_layer(
     model = shared / "models" / f"{name}.onnx"
     options = CompileOptions(target=target, io="quantized", input=entry, name="net")
     program, isa = compiler.lowered(model, options).program, load_target(target).isa
-    made, decisions = compiler.planned(program, load_target(target), options)
-    layers = plan(compiler.named(order(replace(program, target=target)), decisions), isa, stream=False).program
+    made, decisions = budget.planned(program, load_target(target), options)
+    layers = plan(named(order(replace(program, target=target)), decisions), isa, stream=False).program
     small = measured(model, made.program, options, tmp_path / "small")
     loose = measured(model, layers, options, tmp_path / "loose")
     ratio = small["instructions"] / loose["instructions"]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgec.compiler import SLACK
 from edgec.ir.program import Program, site
 from edgec.memory.check import check
 from edgec.memory.place import place
+from edgec.schedule.budget import SLACK
 from edgec.schedule.order import order
 from edgec.schedule.plan import CAP, plan, segmented
 from edgec.schedule.regroup import Regrouper

@@ -1,0 +1,142 @@
+"""A plan within the budgets of the options: kernels chosen, scheduled, placed; in patches where --ram allows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edgec.errors import BudgetError
+from edgec.ir.program import Program
+from edgec.kernels.base import Cost
+from edgec.memory.lifetime import blocks
+from edgec.options import CompileOptions
+from edgec.schedule.choose import Decision, Wanted, choose, named
+from edgec.schedule.order import order
+from edgec.schedule.patches import Patched, patchings
+from edgec.schedule.plan import Plan, least_peak, plan
+from edgec.target import Target
+
+RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
+SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
+SCRATCH = 1.15  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
+PRICED = 1.08  # what a schedule is priced at before anything is placed, at most, as a multiple of the arena it gets
+UNLIMITED = 1 << 40
+
+
+def planned(
+    program: Program,
+    target: Target,
+    options: CompileOptions,
+    kernels: Mapping[str, str] | None = None,
+    measured: Mapping[tuple[str, str], Cost] | None = None,
+) -> tuple[Plan, list[Decision]]:
+    """order -> choose kernels -> segment -> select -> place, checked, and held against the budgets.
+
+    kernels: by step, not to be decided anew; measured: costs by (step, kernel) that go before predicted ones.
+    What does not fit --ram is tried in patches, which compute some columns anew, least recomputation first.
+    """
+    program = order(replace(program, target=target.name))
+    room = None if options.ram is None else options.ram - RESERVE - program.state_bytes
+    if kernels and (known := _replayed(program, kernels)) is not None:
+        made, decisions = _planned(known.program, target, options, kernels, measured)
+        return replace(made, patched=known), decisions
+    made, decisions = _smaller(program, target, options, kernels, measured, room)
+    if room is None or made.program.arena <= room:
+        return made, decisions
+    least = made.program.arena
+    for patched in patchings(program, room) if options.input != "rows" else ():
+        reached = least_peak(patched.program, target.isa, options.keep_input)
+        if reached <= PRICED * room:
+            other, others = _smaller(patched.program, target, options, kernels, measured, room)
+            reached = other.program.arena
+            if reached <= room:
+                return replace(other, patched=patched), others
+        least = min(least, reached)
+    patches = (
+        f"patches would need about {least} bytes" if least < made.program.arena else "patches would not fit either"
+    )
+    raise BudgetError(
+        f"the model needs {made.program.arena} bytes of arena and about {RESERVE + program.state_bytes} of stack and states, "
+        f"--ram allows {options.ram}; the peak is at step {peak_step(made.program)}; {patches}",
+        "reduce the resolution or the channels of that layer, take the input by rows (--input rows), give int8 instead of float32 "
+        "(--calib), or raise --ram",
+    )
+
+
+def _replayed(program: Program, kernels: Mapping[str, str]) -> Patched | None:
+    """The patches that the names of a replayed choice are those of; None for the names of the program itself."""
+    if all(step.name in kernels for step in program.steps):
+        return None
+    tried = patchings(program, UNLIMITED)
+    return next((p for p in tried if kernels.keys() == {step.name for step in p.program.steps}), None)
+
+
+def _smaller(
+    program: Program,
+    target: Target,
+    options: CompileOptions,
+    kernels: Mapping[str, str] | None,
+    measured: Mapping[tuple[str, str], Cost] | None,
+    room: int | None,
+) -> tuple[Plan, list[Decision]]:
+    """The plan as asked for; where its arena is more than `room` bytes, the one of --optimize ram if that is smaller."""
+    made = _planned(program, target, options, kernels, measured)
+    if room is None or made[0].program.arena <= room or options.optimize == "ram":
+        return made
+    least = _planned(program, target, replace(options, optimize="ram"), kernels, measured)
+    return min(made, least, key=lambda found: found[0].program.arena)
+
+
+def _planned(
+    program: Program,
+    target: Target,
+    options: CompileOptions,
+    kernels: Mapping[str, str] | None,
+    measured: Mapping[tuple[str, str], Cost] | None,
+) -> tuple[Plan, list[Decision]]:
+    """The plan of an ordered program.  A kernel whose scratch does not fit into the RAM there is gives way to the next."""
+    flash = options.flash or (target.flash_bytes or None if options.optimize == "speed" else None)
+    wanted = Wanted(options.optimize, flash, kernels or {}, measured=measured or {})
+    most = options.ram or (ram_of(target) if options.optimize == "speed" else None)
+    reserve = RESERVE + program.state_bytes
+    while True:
+        decisions = choose(program, target.isa, wanted)
+        made = scheduled(named(program, decisions), target, options)
+        heavy = [d for d in decisions if d.chosen.scratch > d.plain.scratch]
+        if not heavy or kernels:
+            return made, decisions
+        if most is None:
+            plain = [replace(d, chosen=d.plain) for d in decisions]
+            most = round(SCRATCH * scheduled(named(program, plain), target, options).program.arena) + reserve
+        if made.program.arena + reserve <= most:
+            return made, decisions
+        worst = max(heavy, key=lambda d: d.chosen.scratch)
+        wanted = replace(wanted, banned=wanted.banned | {(worst.step, worst.chosen.kernel)})
+
+
+def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan:
+    """The plan of a program whose kernels are decided."""
+    room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
+    limit = None if room is None or options.optimize == "ram" else room - RESERVE - program.state_bytes
+    return plan(
+        program,
+        target.isa,
+        options.keep_input,
+        limit,
+        stream=limit is None or room != UNLIMITED + RESERVE,
+        pushed=options.input == "rows",
+        slack=SLACK if options.optimize == "balanced" else None,
+    )
+
+
+def ram_of(target: Target) -> int:
+    """RAM the arena may fill on a target: its largest region; practically unlimited off a board."""
+    return max((m.size for m in target.memory if m.kind == "ram"), default=UNLIMITED + RESERVE)
+
+
+def peak_step(program: Program) -> str:
+    """The step during which most bytes are alive."""
+    found = blocks(program)
+    alive = [sum(b.bytes for b in found if b.first <= i <= b.last) for i in range(len(program.segments))]
+    worst = max(range(len(alive)), key=alive.__getitem__, default=0)
+    return f"{' -> '.join(program.segments[worst].steps)} ({alive[worst]} bytes)" if alive else "none"
