@@ -22,6 +22,7 @@ from edgec.graph.view import Array, const_array, sole_user
 from edgec.graph.view import shape as static_shape
 
 MOVES = frozenset({"Reshape", "Transpose", "Split", "Slice", "Squeeze", "Unsqueeze", "Flatten", "Gather", "Identity"})
+ROUNDING = 2.0**-22  # a few factors in float32, multiplied
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ def _linear(value: ir.Value) -> tuple[ir.Value, Array, Array] | None:
         bias = const_array(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else None
         if len(node.inputs) > 2 and node.inputs[2] is not None and bias is None:
             return None
-    full = np.zeros(weight.shape[1], np.float32) if bias is None else np.broadcast_to(bias.reshape(-1), (weight.shape[1],))
+    full = (
+        np.zeros(weight.shape[1], np.float32) if bias is None else np.broadcast_to(bias.reshape(-1), (weight.shape[1],))
+    )
     return node.inputs[0], np.asarray(weight, np.float32), np.asarray(full, np.float32)
 
 
@@ -172,7 +175,9 @@ def _destination(context: ir.Value) -> tuple[ir.Value, Array] | None:
     shape = static_shape(context)
     numbers: Array | None = np.arange(int(np.prod(shape))).reshape(shape)
     value = context
-    while (node := sole_user(value)) is not None and not node.domain and node.op_type in MOVES and node.op_type != "Split":
+    while (
+        (node := sole_user(value)) is not None and not node.domain and node.op_type in MOVES and node.op_type != "Split"
+    ):
         assert numbers is not None
         moved = _moved(node, 0, numbers)
         if moved is None:
@@ -236,6 +241,11 @@ def _rewrite(softmax: ir.Node) -> bool:
     return swap(out, joined)
 
 
+def usual(factor: float, depth: int) -> float:
+    """1/sqrt(depth) where the factors of the scores are that but for float32 rounding, which differs from exporter to exporter."""
+    return depth**-0.5 if abs(factor * depth**0.5 - 1.0) < ROUNDING else factor
+
+
 def _head(
     softmax: ir.Node, h: int, projections: tuple[Projection, Projection, Projection], factor: float, mask: Array | None
 ) -> ir.Value:
@@ -243,17 +253,23 @@ def _head(
     graph, name = graph_of(softmax), f"{softmax.name}_h{h}"
 
     def linear(p: Projection, by: float, label: str) -> ir.Value:
-        weight = constant(graph, (p.weight[:, p.columns[h]] * np.float32(by)).astype(np.float32), f"{name}_{label}_weight")
+        weight = constant(
+            graph, (p.weight[:, p.columns[h]] * np.float32(by)).astype(np.float32), f"{name}_{label}_weight"
+        )
         bias = constant(graph, (p.bias[p.columns[h]] * np.float32(by)).astype(np.float32), f"{name}_{label}_bias")
         product = insert(softmax, "MatMul", [p.x, weight], name=f"{name}_{label}")
         return insert(softmax, "Add", [product, bias], name=f"{name}_{label}_add")
 
     q, k, v = projections
     keys, values = linear(k, 1.0, "k"), linear(v, v.factor, "v")
-    queries = linear(q, factor * q.factor * k.factor, "q")  # all factors of the scores, however the exporter shares them out
+    queries = linear(
+        q, usual(factor * q.factor * k.factor, q.columns.shape[1]), "q"
+    )  # however the exporter shares them out
     rank = len(static_shape(projections[1].x))
     perm = (*range(rank - 2), rank - 1, rank - 2)
-    scores = insert(softmax, "MatMul", [queries, insert(softmax, "Transpose", [keys], {"perm": perm})], name=f"{name}_scores")
+    scores = insert(
+        softmax, "MatMul", [queries, insert(softmax, "Transpose", [keys], {"perm": perm})], name=f"{name}_scores"
+    )
     if mask is not None:
         part = mask[h if mask.shape[0] > 1 else 0].reshape((1,) * (rank - 2) + mask.shape[1:])
         scores = insert(softmax, "Add", [scores, constant(graph, part.astype(np.float32), f"{name}_mask")])

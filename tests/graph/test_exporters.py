@@ -1,4 +1,5 @@
-"""What PyTorch's two exporters make of one network, at several opsets, becomes one Program.  make_exports.py made the files."""
+"""What PyTorch's two exporters make of one network, at several opsets, becomes one Program, in float and in int8.  make_exports.py
+made the files."""
 
 from __future__ import annotations
 
@@ -13,13 +14,17 @@ import pytest
 from edgec.graph import stages
 from edgec.graph.heads import split_heads
 from edgec.graph.load import front
+from edgec.graph.normalize import normalize
+from edgec.graph.view import shape
 from edgec.ir.program import Program
 from edgec.ir.text import print_program
 from edgec.lower import lower
+from edgec.quant import QuantOptions, quantize
 from tests.graph.test_shared_models import random_inputs
 
 DATA = Path(__file__).parent / "data"
 NETWORKS = {"vit": sorted(DATA.glob("vit_*.onnx")), "mixed": sorted(DATA.glob("mixed_*.onnx"))}
+QUICK = ("vit_sdpa_script17", "vit_sdpa_dynamo25", "mixed_dynamo25")  # in int8 the others are slow
 FILES = [path for paths in NETWORKS.values() for path in paths]
 
 
@@ -28,6 +33,17 @@ def program(path: Path) -> Program:
     model = front(path)
     split_heads(model)
     return nameless(lower(model, "net"))
+
+
+@cache
+def quantized(path: Path) -> Program:
+    """In int8, from the same 8 samples."""
+    model = front(path)
+    split_heads(model)
+    source = model.graph.inputs[0]
+    samples = np.random.default_rng(1).normal(size=(8, *shape(source)[1:])).astype(np.float32)
+    made = quantize(model, {str(source.name): samples}, QuantOptions(effort=0, trial_samples=8))
+    return nameless(lower(normalize(made.model), "net", True))
 
 
 def nameless(made: Program) -> Program:
@@ -57,6 +73,20 @@ def test_same_program(path: Path) -> None:
         for name in ours.consts:
             assert ours.consts[name].dtype == theirs.consts[name].dtype
             np.testing.assert_allclose(ours.consts[name], theirs.consts[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=() if p.stem in QUICK else pytest.mark.slow) for p in FILES],
+    ids=lambda path: path.stem,
+)
+def test_same_int8_program(path: Path) -> None:
+    """To the bit: ranges, roundings and constants; in integers throughout."""
+    first, made = quantized(NETWORKS[path.stem.split("_")[0]][0]), quantized(path)
+    assert {buffer.dtype for buffer in made.buffers} == {"int8"}
+    assert print_program(made) == print_program(first)
+    for ours, theirs in zip(made.steps, first.steps, strict=True):
+        assert all(np.array_equal(ours.consts[name], theirs.consts[name]) for name in theirs.consts)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

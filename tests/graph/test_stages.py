@@ -1,4 +1,5 @@
-"""Every pass of the front, one at a time, leaves every model's answers in onnxruntime as they were; and what `--dump-stages` writes."""
+"""Every pass of the front, one at a time, leaves every model's answers in onnxruntime as they were, and so does what the quantizer moves
+before it rounds anything; and what `--dump-stages` writes."""
 
 from __future__ import annotations
 
@@ -15,12 +16,17 @@ from edgec.graph.infer import infer
 from edgec.graph.load import load_model
 from edgec.graph.normalize import MAX_ROUNDS, SPELLING, STATIC, Pass, tidy
 from edgec.graph.qoperator import expand
-from edgec.graph.view import Array
+from edgec.graph.view import Array, shape
 from edgec.options import CompileOptions
+from edgec.quant.equalize import equalized, find_pairs
+from edgec.quant.lowrank import fold_chains
 from tests.graph.test_exporters import FILES
 from tests.graph.test_shared_models import MODELS, random_inputs
 
 TOLERANCE = 1e-4
+EQUALIZED = frozenset(
+    "ad_f32 ic_f32 kws_f32 mlp_digits vit_fashion_p4 vit_fashion_p7 vww_f32".split()
+)  # the others have no such layers
 
 
 class Watch:
@@ -65,18 +71,40 @@ def every_stage(path: Path) -> list[str]:
     watch.repeat(STATIC)
     watch.repeat((*STATIC, *SPELLING))
     watch.apply(split_heads)
+    if not any(node.op_type in ("QuantizeLinear", "QLinearConv") for node in watch.model.graph):
+        watch.apply(fold_chains)
+        equalize(watch)
     return watch.seen
+
+
+def equalize(watch: Watch) -> None:
+    """Factors from layer to layer, whatever was observed: here channels of wildly different widths, and a dead one."""
+    pairs, rng = find_pairs(watch.model), np.random.default_rng(2)
+    shapes = {str(value.name): shape(value) for node in watch.model.graph for value in node.outputs}
+    peaks = {pair.value: rng.lognormal(0, 1.5, shapes[pair.value][pair.axis]) for pair in pairs}
+    for peak in peaks.values():
+        peak[0] = 0.0
+    if pairs:
+        watch.model = equalized(watch.model, pairs, peaks)
+        watch.compare("equalized")
+
+
+def test_no_model_is_missing(shared: Path) -> None:
+    assert sorted(path.stem for path in (shared / "models").glob("*.onnx")) == sorted(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_stage_of_every_model(shared: Path, name: str) -> None:
-    assert len(every_stage(shared / "models" / f"{name}.onnx")) >= 2
+    seen = every_stage(shared / "models" / f"{name}.onnx")
+    assert len(seen) >= 2 and ("equalized" in seen) == (name in EQUALIZED), seen
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_stage_of_every_export(path: Path) -> None:
     seen = every_stage(path)
-    assert "fuse_norms" in seen or "script14" not in path.stem
+    assert ("fuse_norms" in seen or "script14" not in path.stem) and ("equalized" in seen) == path.stem.startswith(
+        "vit"
+    )
 
 
 def test_dumped_stages(tmp_path: Path, digits: Path) -> None:

@@ -10,6 +10,7 @@ from edgec.ir.program import Array, Quant
 from edgec.ops._normalise import centred, normalise, normaliser
 from tests.ops import ort
 from tests.ops.page_bench import Operand, exact_share, run_node
+from tests.ops.test_softmax import PAIRS
 
 X, Y = Quant(0.0390625, 7), Quant(0.03125, -4)
 RNG = np.random.default_rng(17)
@@ -41,7 +42,17 @@ def real_norm(q: Array, x: Quant, epsilon: float, gamma: Array, beta: Array, rms
 def test_dense_sweep(depth: int, rms: bool) -> None:
     """Input scales from 1e-6 to 30, output scales from fine to coarse, any epsilon: the exact real result rounded, but for near ties."""
     rng = np.random.default_rng(depth)
-    q = rows_of(depth, max(2, 400 // depth), rng)
+    sweep(rows_of(depth, max(2, 400 // depth), rng), rng, rms)
+
+
+@pytest.mark.parametrize("rms", [False, True])
+def test_every_pair(rms: bool) -> None:
+    """All 65536 rows of two values, at all scales."""
+    sweep(PAIRS, np.random.default_rng(2), rms)
+
+
+def sweep(q: Array, rng: np.random.Generator, rms: bool) -> None:
+    depth = q.shape[1]
     for scale in (1e-6, 1e-4, 0.004, 0.05, 1.0, 30.0):
         for epsilon in (0.0, 1e-12, 1e-6, 1e-5, 1e-3, 1.0):
             x, y = (
@@ -138,6 +149,24 @@ def test_group(shape: tuple[int, ...], groups: int, perm: tuple[int, ...] | None
     got, _ = run_node("GroupNormalization", operands, shape, attrs=attrs)
     want = ort.run("GroupNormalization", [x, None, None], {1: gamma, 2: beta}, attrs, opset=21)[0]
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.004, 0.05, 3.0])
+@pytest.mark.parametrize(("channels", "groups", "size"), [(1, 1, 5), (6, 3, 7), (15, 5, 9), (7, 7, 64), (10, 1, 33)])
+def test_group_dense_sweep(channels: int, groups: int, size: int, scale: float) -> None:
+    """Every kind of group, tiny variances among them, against the exact real result rounded."""
+    rng = np.random.default_rng(channels)
+    kinds = rows_of(channels // groups * size, 6, rng)
+    kinds = kinds[: len(kinds) // groups * groups]
+    q = kinds.reshape(-1, channels, size)
+    gamma, beta = rng.normal(1, 0.7, channels).astype(np.float32), rng.normal(0, 1, channels).astype(np.float32)
+    x, operands = Quant(scale, -3), [Operand(gamma, const=True), Operand(beta, const=True)]
+    attrs = {"num_groups": groups, "epsilon": 1e-5}
+    got, _ = run_node("GroupNormalization", [Operand(q, x, (0, 2, 1)), *operands], q.shape, Y, attrs, compiled=False)
+    plain = real_norm(kinds, x, 1e-5, np.ones(1), np.zeros(1), False).reshape(q.shape)
+    want = plain * gamma.astype(np.float64)[:, None] + beta.astype(np.float64)[:, None]
+    worst, same = exact_share(got, want, Y)
+    assert worst <= 1 and same >= 0.999
 
 
 def test_instance() -> None:

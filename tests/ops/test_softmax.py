@@ -45,11 +45,30 @@ def test_dense_sweep(depth: int, output: Quant) -> None:
         q = np.concatenate(rows).astype(np.int8)
         q[0, depth // 2] = 127
         got = integer_softmax(q, exponentials(scale), *output_factor(output.scale), output.zero_point, -128, 127)
-        scaled = exact(q, scale) / output.scale
-        want = np.clip(np.floor(scaled + 0.5) + output.zero_point, -128, 127)
-        off = np.abs(got - want)
-        clear = np.abs(scaled - np.floor(scaled) - 0.5) > 1e-4
-        assert off.max() <= 1 and not off[clear].any()
+        close(got, exact(q, scale) / output.scale, output.zero_point, 1e-4)
+
+
+PAIRS = np.stack(np.meshgrid(*[np.arange(-128, 128)] * 2), -1).reshape(-1, 2).astype(np.int8)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.0039, 0.0271, 0.31, 11.0])
+def test_every_pair(scale: float) -> None:
+    """Softmax and LogSoftmax of all 65536 rows of two values."""
+    for output in (USUAL, Quant(0.0023, -128), Quant(0.013, 3)):
+        got = integer_softmax(PAIRS, exponentials(scale), *output_factor(output.scale), output.zero_point, -128, 127)
+        close(got, exact(PAIRS, scale) / output.scale, output.zero_point, 1e-4)
+    for output in (Quant(0.05, 127), Quant(0.4, 100), Quant(0.0031, 127)):
+        m, factor = min(round(2.0**20 * scale / output.scale), ONE), output_factor(output.scale)
+        got = integer_log_softmax(PAIRS, exponentials(scale), logarithms(), m, *factor, output.zero_point, -128, 127)
+        scaled = np.log(np.maximum(exact(PAIRS, scale), 1e-300)) / output.scale
+        close(got, scaled, output.zero_point, 1e-3 + 2.0**-18 / output.scale)
+
+
+def close(got: Array, scaled: Array, zero: int, margin: float) -> None:
+    """Never more than one step from the exact real result (in steps) rounded, and equal to it unless that is within `margin` of a tie."""
+    off = np.abs(got - np.clip(np.floor(scaled + 0.5) + zero, -128, 127))
+    clear = np.abs(scaled - np.floor(scaled) - 0.5) > margin
+    assert off.max() <= 1 and not off[clear].any()
 
 
 @pytest.mark.parametrize(
@@ -101,10 +120,7 @@ def test_logarithms_dense_sweep(depth: int, output: Quant) -> None:
         numbers = (exponentials(scale), logarithms(), m, factor, exponent)
         got = integer_log_softmax(q, *numbers, output.zero_point, -128, 127)
         scaled = np.log(np.maximum(exact(q, scale), 1e-300)) / max(output.scale, 2.0**-20)
-        want = np.clip(np.floor(scaled + 0.5) + output.zero_point, -128, 127)
-        off = np.abs(got - want)
-        clear = np.abs(scaled - np.floor(scaled) - 0.5) > 1e-3 + 2.0**-18 / output.scale
-        assert off.max() <= 1 and not off[clear].any()
+        close(got, scaled, output.zero_point, 1e-3 + 2.0**-18 / output.scale)
 
 
 @pytest.mark.parametrize("shape", [((2, 3, 8), -1), ((3, 1), 1), ((1, 6, 5), 1), ((2, 301), 1)])

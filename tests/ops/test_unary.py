@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,33 @@ def test_table_is_the_real_function(name: str) -> None:
     known = ~np.isnan(want)
     assert exact_share(got[known], np.clip(want[known], -1e6, 1e6), Y) == (0, 1.0)
     assert np.all(got[~known] == Y.zero_point)
+
+
+EXACT: dict[str, tuple[str, dict[str, Any], Callable[[float], float]]] = {
+    "Gelu": ("Gelu", {}, lambda x: x * math.erfc(-x / math.sqrt(2)) / 2),
+    "Gelu tanh": (
+        "Gelu",
+        {"approximate": "tanh"},
+        lambda x: x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    ),
+    "SiLU": ("SiLU", {}, lambda x: x / (1 + math.exp(-max(x, -700.0)))),
+    "Sigmoid": ("Sigmoid", {}, lambda x: 1 / (1 + math.exp(-max(x, -700.0)))),
+    "Tanh": ("Tanh", {}, math.tanh),
+    "Erf": ("Erf", {}, math.erf),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_every_input_at_many_scales(name: str) -> None:
+    """What transformers use, against the standard library's functions: all 256 inputs, tiny scales to saturating ones, any zero points."""
+    op, attrs, function = EXACT[name]
+    rng = np.random.default_rng(4)
+    for scale in (1e-5, 0.003, 0.0171, 0.05, 0.31, 7.0):
+        for step in (0.0007, 0.0079, 0.04, 0.9):
+            x, y = (Quant(s, int(rng.integers(-128, 128))) for s in (scale, step))
+            got, _ = run_node(op, [Operand(ALL, x)], ALL.shape, y, attrs, compiled=False)
+            want = np.vectorize(function)((ALL.astype(np.float64) - x.zero_point) * scale)
+            assert exact_share(got, np.clip(want, -1e6, 1e6), y) == (0, 1.0)
 
 
 ORT_CASES: list[tuple[str, dict[str, Any], list[Array]]] = [
