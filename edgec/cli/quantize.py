@@ -15,10 +15,10 @@ def quantize_command(
     calib: Annotated[Path, Option(metavar="DATA.npz", help="Samples like those the model will see.")],
     out: Annotated[Path, Option("--out", "-o", metavar="OUT.onnx", help="The quantized model to write.")],
     keep_float: Annotated[
-        list[str] | None, Option(metavar="NODE", help="Leave this node in float32; repeatable.")
+        list[str] | None, Option(metavar="NODE", help="Leave this node, or all of an operator, in float32; repeatable.")
     ] = None,
     keep_int16: Annotated[
-        list[str] | None, Option(metavar="NODE", help="Keep 16 bits of this node's result; repeatable.")
+        list[str] | None, Option(metavar="NODE", help="Keep 16 bits of this node's or operator's results; repeatable.")
     ] = None,
     auto_keep: Annotated[
         float | None, Option(metavar="DROP", help="Keep nodes in int16 or float32 until at most DROP percent is lost.")

@@ -106,9 +106,10 @@ def scale_groups(units: list[Unit], states: tuple[tuple[str, str], ...] = ()) ->
             (own, factor), (into, other) = groups.member[begin], groups.member[end]
             if own != into and own not in groups.fixed and factor == other == 1.0:
                 groups.merge(own, into)
+    integers = {str(out.name) for unit in units if unit.kind != "float" for out in unit.outputs}
     for unit in units:
         if unit.bits == 16:
-            for value in (*unit.outputs, *(v for v in unit.activations if v.is_graph_input())):
+            for value in (*unit.outputs, *(v for v in unit.activations if str(v.name) not in integers)):
                 groups.widen(value)
     return groups
 

@@ -22,8 +22,9 @@ class QuantOptions:
 
     method: how ranges are chosen; auto measures every method and then tensor by tensor; percentile: share of values kept
     inside; per_channel: weights with one scale for each output channel; symmetric: activations with zero point 0;
-    bias_correction, equalize: switch those off; keep_float: nodes to leave in float32; keep_int16: nodes whose results keep 16
-    bits (model inputs that they read too), int16 computed with int8 weights; auto_keep: keep units in int16 or float32
+    bias_correction, equalize: switch those off; keep_float: nodes to leave in float32 (an operator's name stands for
+    all its nodes); keep_int16: nodes whose results keep 16 bits (model inputs and float32 values that they read too), int16 computed
+    with int8 weights; auto_keep: keep units in int16 or float32
     until the loss is at most that (percentage points of changed top-1 for a classifier, else percent of output error);
     low_rank: share of the MACs of a dense layer that its two factors may cost, low_rank_error: relative error of the layer's
     output beyond which it is left whole; effort: how many trial runs may be spent

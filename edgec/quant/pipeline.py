@@ -22,7 +22,7 @@ from edgec.quant.qdq import write
 from edgec.quant.report import layers, sensitivity, suspects, worst
 from edgec.quant.runner import Samples, checked, count, with_states
 from edgec.quant.sensitivity import auto_keep, gains, loss_of
-from edgec.quant.units import split_units
+from edgec.quant.units import named_nodes, split_units
 from edgec.quant.weights import macs
 
 TRIAL_WORK = 4_000_000_000  # multiply-accumulates of one trial run
@@ -58,6 +58,11 @@ def quantize(
     judge = Judge(model, samples, options.trial_samples or affordable(model))
     model = model.clone()
     folded = fold_chains(model)
+    options = replace(
+        options,
+        keep_float=named_nodes(model, options.keep_float),
+        keep_int16=named_nodes(model, options.keep_int16),
+    )
     factored = []
     if options.low_rank is not None:
         factored = factorize(model, samples, options.low_rank, options.keep_float, options.low_rank_error)

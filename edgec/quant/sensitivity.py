@@ -11,12 +11,14 @@ from edgec.quant.assign import Plan, make_plan
 from edgec.quant.judge import Judge, squared
 from edgec.quant.options import Progress, silent
 from edgec.quant.ranges import Params
-from edgec.quant.units import Unit
+from edgec.quant.units import LINEAR, Unit
 from edgec.quant.weights import float_weights, macs
 
 CANDIDATES = 24
 FORMS = ("int16", "float32")
 ENOUGH = 0.7  # int16 is taken if it recovers at least this share of what float32 recovers
+SPREAD = 0.5  # noise is spread over the model where the best single unit leaves more than this share of it
+OPERATOR_WORTH = 0.9  # all results of an operator in int16 must lower the error at least to this share
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,20 @@ def auto_keep(
     """Keeps units in int16 or float32, the most helpful first, until the loss is within options.auto_keep; name -> form.
 
     int16 comes first, the cheaper form in flash and RAM (half the bytes of float32 values, a quarter of its weights); float32 where
-    int16 recovers less than ENOUGH of what float32 does, and does not bring the loss within bounds.
+    int16 recovers less than ENOUGH of what float32 does, and does not bring the loss within bounds.  Where no single unit helps
+    much, as in a deep residual model, whole operators without weights get int16 before.
     """
     allowed = plan.options.auto_keep
     error, loss = loss_of(plan, judge)
     if allowed is None or loss <= allowed:
         return plan, {}
-    start, keep, best = error, dict[str, str](), plan
-    for gain in gains(plan, suspects, judge, progress):
+    found = gains(plan, suspects, judge, progress)
+    keep, best, start = dict[str, str](), plan, error
+    if min((min(gain.error, gain.int16_error) for gain in found), default=0.0) > SPREAD * start:
+        keep, best, error, loss = widen_operators(plan, judge, (error, loss), allowed, progress)
+    for gain in found:
+        if loss <= allowed:
+            break
         enough = start - gain.int16_error >= ENOUGH * (start - gain.error)
         for form in FORMS if gain.int16_error < start else ("float32",):
             tried = kept(plan, {**keep, gain.node: form})
@@ -116,6 +124,29 @@ def auto_keep(
             if new_error < error and (form == "float32" or enough or new_loss <= allowed):
                 keep, best, error, loss = {**keep, gain.node: form}, tried, new_error, new_loss
                 break
+    return best, keep
+
+
+def widen_operators(
+    plan: Plan, judge: Judge, before: tuple[float, float], allowed: float, progress: Progress = silent
+) -> tuple[dict[str, str], Plan, float, float]:
+    """int16 for all results of an operator without weights, that operator first which alone helps most; what is kept, the plan, its
+    error and loss.  before: error and loss of the plan."""
+    members: dict[str, list[str]] = {}
+    for unit in plan.units:
+        if unit.kind == "compute" and unit.bits == 8 and unit.core.op_type not in LINEAR:
+            members.setdefault(unit.core.op_type, []).append(unit.name)
+    forms = [dict.fromkeys(names, "int16") for names in members.values() if len(names) > 1]
+    alone = []
+    for i, form in enumerate(forms):
+        alone.append((loss_of(kept(plan, form), judge)[0], i))
+        progress("sensitivity by operator", i + 1, len(forms))
+    keep, best, (error, loss) = dict[str, str](), plan, before
+    for _, i in sorted(alone):
+        tried = kept(plan, {**keep, **forms[i]})
+        new_error, new_loss = loss_of(tried, judge)
+        if new_error < error * OPERATOR_WORTH:
+            keep, best, error, loss = {**keep, **forms[i]}, tried, new_error, new_loss
         if loss <= allowed:
             break
-    return best, keep
+    return keep, best, error, loss

@@ -82,7 +82,7 @@ def split_units(model: ir.Model, keep_float: tuple[str, ...] = (), keep_int16: t
     if unknown:
         raise UsageError(
             f"there is no node {', '.join(map(repr, sorted(unknown)))} in the model",
-            "`edgec quantize` without names to keep lists the nodes in its report",
+            "`edgec quantize` without names to keep lists the nodes in its report; an operator's name stands for all its nodes",
         )
     taken: set[ir.Node] = set()
     units: list[Unit] = []
@@ -96,6 +96,16 @@ def split_units(model: ir.Model, keep_float: tuple[str, ...] = (), keep_int16: t
             taken.update(unit.nodes)
             units.append(unit)
     return units
+
+
+def named_nodes(model: ir.Model, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of nodes, where a name that no node has but an operator stands for all units of that operator."""
+    nodes = {str(node.name) for node in model.graph}
+    of_operator: dict[str, list[str]] = {}
+    for unit in split_units(model):
+        of_operator.setdefault(unit.core.op_type, []).append(unit.name)
+    found = (node for name in names for node in ([name] if name in nodes else of_operator.get(name, [name])))
+    return tuple(dict.fromkeys(found))
 
 
 def _grow(core: ir.Node) -> Unit:

@@ -103,6 +103,53 @@ def test_auto_keep_takes_the_cheaper_form_that_is_enough() -> None:
     assert ir.to_proto(runs[0].model) == ir.to_proto(runs[1].model)
 
 
+def deep(blocks: int = 8) -> ir.Model:
+    """A residual stream whose every sum is rounded: no single one of them is the noise.  One small output of a wide last layer."""
+    w = randoms(4, **{f"w{i}": (16, 16) for i in range(blocks)}, last=(16, 16))
+    lines = ["s0 = Relu (x)"]
+    for i in range(blocks):
+        w[f"w{i}"] *= 0.01
+        lines += [f"m{i} = MatMul (s{i}, w{i})", f"s{i + 1} = Add (s{i}, m{i})"]
+    body = "\n".join([*lines, f"y = MatMul (s{blocks}, last)"])
+    return parse(f"net (float[1, 8, 16] x) => (float[1, 8, 16] y) {{ {body} }}", w)
+
+
+def test_auto_keep_widens_a_whole_operator_where_noise_is_spread() -> None:
+    model = deep()
+    plain = QuantOptions(effort=0, equalize=False, method="minmax")
+    before = quantize(model, samples(model), plain).report
+    wanted = QuantOptions(effort=0, equalize=False, method="minmax", auto_keep=before["loss"] * 0.7)
+    after = quantize(model, samples(model), wanted).report
+    sums = {str(node.name) for node in model.graph if node.op_type == "Add"}
+    assert sums <= set(after["kept_int16"]) and not after["kept_float"]
+    assert after["loss"] <= before["loss"] * 0.7
+
+
+def test_an_operator_stands_for_its_nodes() -> None:
+    """Its units, that is: the bias of a dense layer is no Add."""
+    w = randoms(5, w=(16, 16), b=(16,))
+    text = "net (float[1, 8, 16] x) => (float[1, 8, 16] y) { m = MatMul (x, w) c = Add (m, b) d = Add (c, x) y = Add (d, c) }"
+    model = parse(text, w)
+    options = QuantOptions(effort=0, keep_int16=("Add",), keep_float=("MatMul",))
+    report = quantize(model, samples(model), options).report
+    assert report["kept_int16"] == report["int16"] == [node_of(model, "Add", 1), node_of(model, "Add", 2)]
+    assert report["kept_float"] == [node_of(model, "MatMul")]
+
+
+def test_a_wide_layer_behind_float_reads_16_bits() -> None:
+    """What a float layer makes for a layer of 16 bits is rounded to 16 bits, not to 8 on the way."""
+    w = randoms(6, w1=(16, 16), w2=(16, 16))
+    model = parse("net (float[1, 16] x) => (float[1, 16] y) { a = MatMul (x, w1) b = Relu (a) y = MatMul (b, w2) }", w)
+    first, second = (node_of(model, "MatMul", i) for i in range(2))
+    errors = [
+        quantize(model, samples(model), QuantOptions(effort=0, keep_float=(first,), keep_int16=wide)).report[
+            "output_error"
+        ]
+        for wide in ((), (second,))
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
 def test_prices_are_those_of_compiled_variants() -> None:
     """Figures of the report equal what the variants themselves cost; float32 weights take flash, int16 values RAM."""
     model, target = drowned(), load_target("cortex-m4")
