@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgec.ir.program import Program
+from edgec.memory.share import shared
 from edgec.memory.trail import Trail
 
 SCRATCH = "scratch@"
@@ -52,8 +53,10 @@ def uses(program: Program, keep_input: bool = False) -> dict[str, tuple[int, int
 
 
 def blocks(program: Program, keep_input: bool = False) -> list[Block]:
-    """What needs a place: stored buffers (whole words), and the scratch of each segment."""
-    found = [Block(n, (program.by_name[n].bytes + 3) // 4 * 4, *span) for n, span in uses(program, keep_input).items()]
+    """What needs a place: stored buffers (whole words; of those that share their bytes the first), and the scratch of each segment."""
+    life = uses(program, keep_input)
+    others = {name for group in shared(program, life) for name in group[1:]}
+    found = [Block(n, (program.by_name[n].bytes + 3) // 4 * 4, *life[n]) for n in life if n not in others]
     found += [Block(f"{SCRATCH}{i}", s.scratch, i, i) for i, s in enumerate(program.segments) if s.scratch]
     return found
 

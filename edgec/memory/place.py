@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from edgec.ir.program import Place, Program
 from edgec.memory.lifetime import SCRATCH, Block, blocks, lower_bound, uses
 from edgec.memory.pack import ALIGN, Packing, Trails, aligned
+from edgec.memory.share import shared
 from edgec.memory.solve import exact
 from edgec.memory.trail import trails
 
@@ -50,6 +51,7 @@ def place(program: Program, keep_input: bool = False, thorough: bool = False) ->
     step = 8 if any(b.dtype == "int64" for b in program.buffers) else ALIGN  # C wants 64-bit integers on their boundary
     made = solve(found, pairs, step, thorough)
     at = {block.name: offset for block, offset in made.at.items()}
+    at |= {name: at[group[0]] for group in shared(program, life) for name in group[1:]}
     segments = tuple(replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments))
     sizes = {b.name: b.bytes for b in found}
     over: dict[str, list[str]] = {}

@@ -18,7 +18,7 @@ from edgec.target import Target
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
 SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
-SCRATCH = 1.15  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
+SCRATCH = 1.03  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
 PRICED = 1.08  # what a schedule is priced at before anything is placed, at most, as a multiple of the arena it gets
 UNLIMITED = 1 << 40
 
@@ -110,8 +110,9 @@ def _planned(
             most = round(SCRATCH * scheduled(named(program, plain), target, options).program.arena) + reserve
         if made.program.arena + reserve <= most:
             return made, decisions
-        worst = max(heavy, key=lambda d: d.chosen.scratch)
-        wanted = replace(wanted, banned=wanted.banned | {(worst.step, worst.chosen.kernel)})
+        worst = max(d.chosen.scratch for d in heavy)  # and those much like it: every schedule takes time
+        large = {(d.step, d.chosen.kernel) for d in heavy if 2 * d.chosen.scratch >= worst}
+        wanted = replace(wanted, banned=wanted.banned | large)
 
 
 def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan:

@@ -19,7 +19,7 @@ from edgec.schedule.segment import Choice, choices, cut, with_rings, with_scratc
 from edgec.schedule.select import select
 from edgec.schedule.stream import NEVER, Net
 
-CAP = 1.33  # balanced: RAM that speed may cost, as a multiple of the smallest schedule's
+CAP = 2.0  # balanced: RAM that speed may cost, as a multiple of the smallest schedule's
 
 
 @dataclass(frozen=True)

@@ -212,10 +212,11 @@ class Range:
     j: int
     at: dict[int, Array] = field(default_factory=dict)
     rings: dict[str, int] = field(default_factory=dict)
+    groups: list[list[str]] = field(default_factory=list)  # rings that are never alive together: they share their bytes
 
     @classmethod
     def single(cls, net: Net, j: int) -> Range:
-        return cls(net, j, j, {j: np.arange(net.calls(j))}, {})
+        return cls(net, j, j, {j: np.arange(net.calls(j))})
 
     def oldest(self, name: str, when: Array, spare: int = -1) -> Array:
         """Oldest row of `name` that some call at or after each position still reads.
@@ -257,7 +258,32 @@ class Range:
         multiple = net.runs.get(name, 1)
         need = -(-int(max(alive.max(initial=1), 1)) // multiple) * multiple
         self.rings[name] = min(need, net.bases[name].rows)
+        self._share(name)
         return True
+
+    def _alive(self, name: str) -> tuple[Array, Array]:
+        """(first, last) positions in the call sequence between which the rows of each call that makes `name` are still read."""
+        maker = self.net.maker[name]
+        start = self.at[maker]
+        after = self.net.rows_after(maker)[: start.size]
+        end = start.copy()
+        for c in self.net.readers.get(name, []):
+            if c in self.at:
+                last = np.searchsorted(self.net.edges[(c, name)].first, after) - 1
+                end = np.maximum(end, np.where(last >= 0, self.at[c][np.minimum(last, self.at[c].size - 1)], 0))
+        return start, end
+
+    def _share(self, name: str) -> None:
+        """Puts a new ring among those that are never alive with it.  Later calls fall between the known ones and change nothing about that."""
+        start, end = self._alive(name)
+        if start.size > 1 and (end[:-1] >= start[1:]).all():  # always alive
+            self.groups.append([name])
+            return
+        for group in self.groups:
+            if not any(_meet(start, end, *self._alive(other)) for other in group):
+                group.append(name)
+                return
+        self.groups.append([name])
 
     def input_ring(self) -> int:
         """Bytes of a pushed input while this range runs: the rows between the oldest still needed and the newest."""
@@ -286,7 +312,8 @@ class Range:
         """Bytes of RAM that this range needs beside those alive before it: rings, scratch, and its output as far as it is not over an input."""
         net = self.net
         members = range(self.i, self.j + 1)
-        total = sum(aligned(rows * net.bases[name].row_bytes) for name, rows in self.rings.items())
+        size = {name: aligned(rows * net.bases[name].row_bytes) for name, rows in self.rings.items()}
+        total = sum(max(size[name] for name in group) for group in self.groups)
         total += (max(net.steps[s].scratch for s in members) + 7) // 8 * 8
         out = net.bases[net.steps[self.j].output]
         best = 0
@@ -295,11 +322,18 @@ class Range:
             if net.pushed and name == net.inputs[0]:
                 total += self.input_ring()
                 continue
-            size = aligned(net.bases[name].bytes)
+            whole = aligned(net.bases[name].bytes)
             if last <= self.j and name != out.name:
-                together = max(aligned(self.trail(name)) + size, out.bytes)
-                best = max(best, size + aligned(out.bytes) - aligned(together))
+                together = max(aligned(self.trail(name)) + whole, out.bytes)
+                best = max(best, whole + aligned(out.bytes) - aligned(together))
         return total + aligned(out.bytes) - best
+
+
+def _meet(start: Array, end: Array, other_start: Array, other_end: Array) -> bool:
+    """Whether two lists of spans, both in order, have a position in common."""
+    behind = np.searchsorted(other_end, start)  # the first span that does not end before
+    inside = behind < other_start.size
+    return bool((other_start[behind[inside]] <= end[inside]).any())
 
 
 def prices(net: Net, j: int, longest: int) -> list[int]:
