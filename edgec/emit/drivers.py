@@ -70,7 +70,7 @@ class Drivers:
         base = self.program.base(name)
         if base.tile:
             return self.address(name)
-        slot = index if base.is_full else f"(({index}) % {base.stored_rows})"
+        slot = index if base.is_full else f"(({index}{_more(base.shift)}) % {base.stored_rows})"
         return f"{self.address(name)} + ({slot}) * {self.buffers[name].row_elements}"
 
     # -- steps ------------------------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ class Drivers:
         return [
             f"const {ctype} *{name}[{count}];",
             f"edgec_taps_{ctype}({name}, {self.address(source.name)}, {pad}, ({inside}) * {reach.stride} - {reach.pad}, {reach.dilation},"
-            f" {count}, {reach.height}, ({image}) * {reach.height}, {stored}, {source.row_elements});",
+            f" {count}, {reach.height}, ({image}) * {reach.height}{_more(0 if owner.is_full else owner.shift)}, {stored}, {source.row_elements});",
         ], name
 
     def wrapper(self, part: StepParts, segment: Segment) -> str:
@@ -131,6 +131,9 @@ class Drivers:
         if part.kernel.scratch is not None:
             passed.append(self.scratch(segment, scratch_layout(self.program, segment)[1]))
         rows = self.rows_made(part, group)
+        if part.step.shift:
+            lines = [f"const int rows = {rows};", "y = y < 0 ? 0 : y;", *lines]
+            rows = "rows"
         if part.kernel.units is not None:
             passed.append(f"{rows} * {part.kernel.units(at)}")
         if part.kernel.row:
@@ -144,14 +147,15 @@ class Drivers:
 
     def rows_made(self, part: StepParts, rows: int) -> str:
         """C expression: rows that the call at y makes; the last group of a tensor may be a smaller one."""
-        total = part.site.output.rows
-        if total % rows == 0:
+        total, shift = part.site.output.rows, part.step.shift
+        if (total + shift) % rows == 0 and not shift:
             return str(rows)
         if part.kernel.units is None:
             raise ValueError(
                 f"{part.step.name}: kernel {part.kernel.name} makes {rows} rows a call, {total} rows are no multiple of that"
             )
-        return f"({total} - y < {rows} ? {total} - y : {rows})"
+        whole = f"({total} - y < {rows} ? {total} - y : {rows})" if (total + shift) % rows else str(rows)
+        return f"(y < 0 ? {rows - shift} : {whole})" if shift else whole
 
     # -- segments ---------------------------------------------------------------------------------------------------------------
 
@@ -201,7 +205,7 @@ class Drivers:
             return "\n".join([*out, *self.push(name, members)])
         read = {self.program.base(n).name for part in members for n in part.step.inputs if n != part.step.output}
         out += [f"static EDGEC_NOINLINE void {name}(void)", "{"]
-        out += [f"    {self.made(part)} = 0;" for part in members]
+        out += [f"    {self.made(part)} = {-part.step.shift};" for part in members]
         ends = [p for p in members if p.step.output not in read]
         ends += [p for p in members if p.step.output in read and p.site.output.is_full]
         out += [f"    {self.until(p.step.output)}({p.site.output.rows});" for p in ends]
@@ -262,7 +266,7 @@ class Drivers:
         if reverse:
             return f"{base.rows} - ({self.oldest(part, index)})"
         last = "y" if size == 1 else f"(y + {size - 1})"
-        if part.site.output.rows % size:
+        if (part.site.output.rows + part.step.shift) % size:
             last = f"edgec_clamp(y + {size - 1}, 0, {part.site.output.rows - 1})"
         if isinstance(reach, Run):
             return f"{last} + 1"
@@ -283,3 +287,8 @@ class Drivers:
         image = "0" if reach.height == source.rows else f"(y / {reach.out_height}) * {reach.height}"
         inside = "y" if reach.height == source.rows else f"(y % {reach.out_height})"
         return f"{image} + edgec_clamp({inside} * {reach.stride} - {reach.pad}, 0, {reach.height - 1})"
+
+
+def _more(shift: int) -> str:
+    """C: an index moved by the shift of its ring."""
+    return f" + {shift}" if shift else ""

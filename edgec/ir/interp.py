@@ -101,7 +101,7 @@ class Interpreter:
         """The stored bytes of one row as elements, writable."""
         if buffer.tile:
             return self.side[buffer.name].view(buffer.dtype)
-        start = self.offsets[buffer.name] + (row % buffer.stored_rows) * buffer.row_bytes
+        start = self.offsets[buffer.name] + ((row + buffer.shift) % buffer.stored_rows) * buffer.row_bytes
         raw = self.arena[start : start + buffer.row_bytes]
         if raw.size != buffer.row_bytes:
             raise ValueError(f"row {row} of {buffer.name!r} leaves the arena of {self.arena.size} bytes")

@@ -65,7 +65,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class Buffer:
-    """One tensor.  shape: physical, channels last; rows * row_elements == prod(shape).  stored: rows kept (0 = all).
+    """One tensor.  shape: physical, channels last; rows * row_elements == prod(shape).  stored: rows kept (0 = all);
+    shift: row r of a ring lies at r + shift modulo stored.
 
     view_of: the buffer whose bytes this one is, seen with another shape (a reshape costs nothing); "" for a buffer of its own.
     """
@@ -79,6 +80,7 @@ class Buffer:
     quant: Quant | None = None
     origin: Origin | None = None
     view_of: str = ""
+    shift: int = 0
 
     @cached_property
     def elements(self) -> int:
@@ -111,7 +113,8 @@ class Step:
     """One operator application that makes one buffer.
 
     op: name of an operator page; reach[i]: rows of inputs[i] that an output row needs; attrs and consts: all its numbers, final.
-    kernel: name of the chosen kernel ("" before selection); group: output rows a call makes (0: all in one call); inplace: inputs whose
+    kernel: name of the chosen kernel ("" before selection); group: output rows a call makes (0: all in one call); shift: rows that the
+    first call makes fewer (the others then begin so many rows earlier; pipelines of full buffers have none); inplace: inputs whose
     element i the kernel lets output element i overwrite; scratch: bytes its kernel needs during a call; node: name of the ONNX node it comes from.
     """
 
@@ -127,6 +130,7 @@ class Step:
     inplace: tuple[int, ...] = ()
     scratch: int = 0
     node: str = ""
+    shift: int = 0
 
 
 @dataclass(frozen=True)

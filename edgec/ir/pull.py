@@ -54,7 +54,7 @@ class _Pipeline:
         """The calls that bring buffer `name` to that many rows."""
         step, total = self.makers[name], self.buffers[name].rows
         while self.made[name] < min(rows, total):
-            size = total if step.group == 0 else min(step.group, total - self.made[name])
+            size = total if step.group == 0 else min(step.group - step.shift * (not self.made[name]), total - self.made[name])
             first = total - self.made[name] - size if self.segment.reverse else self.made[name]
             for index, source in enumerate(step.inputs):
                 if self.base[source] in self.makers and self.base[source] != name:  # running sums read what they made
@@ -120,10 +120,10 @@ def signature(program: Program, segment: Segment) -> tuple[Hashable, list[str]]:
         for name in (*step.inputs, step.output):
             for known in (name, program.base(name).name):
                 numbers.setdefault(known, len(numbers))
-    made = tuple((s.reach, s.group, s.inplace, numbers[s.output], *(numbers[n] for n in s.inputs)) for s in steps)
+    made = tuple((s.reach, s.group, s.shift, s.inplace, numbers[s.output], *(numbers[n] for n in s.inputs)) for s in steps)
     buffers = (program.by_name[name] for name in numbers)
     seen = tuple(
-        (b.dtype, b.rows, b.row_elements, b.stored, b.tile, numbers[program.base(b.name).name]) for b in buffers
+        (b.dtype, b.rows, b.row_elements, b.stored, b.shift, b.tile, numbers[program.base(b.name).name]) for b in buffers
     )
     source = numbers.get(program.inputs[0].buffer) if segment.push else None
     return (made, seen, segment.reverse, source), list(numbers)

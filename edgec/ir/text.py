@@ -54,6 +54,8 @@ def print_program(program: Program) -> str:
         line = f"buffer {b.name}  {b.dtype} {_shape(b.shape)}  rows {b.rows}"
         if b.stored:
             line += f"  ring {b.stored}"
+        if b.shift:
+            line += f"  shift {b.shift}"
         if b.tile:
             line += "  tile"
         if b.view_of:
@@ -81,6 +83,8 @@ def print_program(program: Program) -> str:
             line += f"  kernel {s.kernel}"
         if s.group != 1:
             line += f"  group {s.group}"
+        if s.shift:
+            line += f"  shift {s.shift}"
         if s.scratch:
             line += f"  scratch {s.scratch}"
         if s.inplace:
@@ -164,6 +168,8 @@ def _parse_buffer(words: _Words) -> Buffer:
                 kw["rows"] = words.int()
             case "ring":
                 kw["stored"] = words.int()
+            case "shift":
+                kw["shift"] = words.int()
             case "tile":
                 kw["tile"] = True
             case "view":
@@ -195,6 +201,8 @@ def _parse_step(words: _Words, consts: Mapping[str, Array]) -> Step:
                 kw["kernel"] = words.word()
             case "group":
                 kw["group"] = words.int()
+            case "shift":
+                kw["shift"] = words.int()
             case "scratch":
                 kw["scratch"] = words.int()
             case "inplace":

@@ -64,7 +64,7 @@ class _Arena:
             )
         found = []
         for row in range(first, stop):
-            start = offset + row % base.stored_rows * base.row_bytes
+            start = offset + (row + base.shift) % base.stored_rows * base.row_bytes
             found.append((start, start + base.row_bytes, np.full(base.row_bytes, number + row)))
         return found
 
@@ -97,7 +97,7 @@ class _Arena:
     def contiguous(self, name: str, first: int, stop: int, who: str) -> None:
         """Rows that one call takes as a run must not go round the end of a ring."""
         base = self.bases[name]
-        if not base.tile and not base.is_full and first % base.stored_rows + stop - first > base.stored_rows:
+        if not base.tile and not base.is_full and (first + base.shift) % base.stored_rows + stop - first > base.stored_rows:
             raise PlanError(
                 f"{who}: rows {first}..{stop - 1} of ring {name!r} do not lie behind one another",
                 "the ring needs another size",

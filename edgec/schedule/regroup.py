@@ -3,19 +3,27 @@ segment stays within the RAM it may take.
 
     Before: every step of a segment in one form, one row a call           a longer ring anywhere may be one too many
     After:  the kernels that gain most by it make 2, 4 or 8 rows a call   rings as long as that needs, the peak as it was
+
+A window that moves two rows a call and a maker of two rows a call are out of step: the ring between them holds one group more than they
+would need.  A first call of fewer rows (Step.shift) brings them into step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgec.ir.program import Step, site
+from edgec.ir.reach import Run
+from edgec.kernels.registry import kernel
 from edgec.schedule.segment import Choice
 from edgec.schedule.select import TILES, tiles
 from edgec.schedule.stream import Net, Range, instructions
 
 WORTH = 2e-5  # savings below this share of all instructions are not looked for
+
+
+FAR = 1.6  # times the bytes allowed, beyond which shorter first calls do not help
 
 
 @dataclass
@@ -40,14 +48,14 @@ class Regrouper:
         for most in reversed(TILES):
             wider = {i: self.widest(i, step, most) for i, step in now.items()}
             gain = sum(self.work(i, now[i]) - self.work(i, wider[i]) for i in now)
-            if gain > WORTH * total and self.bytes(choice, wider) <= allowed:
-                now = wider
+            if gain > WORTH * total and (fit := self.fit(choice, wider, allowed)):
+                now = fit
                 break
         singly = [(self.work(i, step) - self.work(i, s), i, s) for i, step in now.items() for s in self.tiles(i, step)]
         settled: set[int] = set()
         for gain, i, step in sorted(singly, key=lambda found: (-found[0], found[1])):
-            if gain > WORTH * total and i not in settled and self.bytes(choice, {**now, i: step}) <= allowed:
-                now[i] = step
+            if gain > WORTH * total and i not in settled and (fit := self.fit(choice, {**now, i: step}, allowed)):
+                now = fit
                 settled.add(i)
         return list(now.values())
 
@@ -71,10 +79,45 @@ class Regrouper:
             self.works[i, step.group] = instructions(self.net.program, step, True)
         return self.works[i, step.group]
 
+    def fit(self, choice: Choice, steps: Mapping[int, Step], allowed: int) -> dict[int, Step] | None:
+        """The steps, their first calls shortened where that is needed to stay within `allowed` bytes; None where they do not."""
+        now = {i: replace(step, shift=0) for i, step in steps.items()}
+        least = self.bytes(choice, now)
+        if least <= allowed:
+            return now
+        if least > FAR * allowed or (self.net.pushed and choice.i == 0):
+            return None
+        for members in self.phases(now):
+            for shift in range(1, now[members[0]].group):
+                tried = {**now, **{i: replace(now[i], shift=shift) for i in members}}
+                needed = self.bytes(choice, tried)
+                if needed < least:
+                    now, least = tried, needed
+        return now if least <= allowed else None
+
+    def phases(self, steps: Mapping[int, Step]) -> list[list[int]]:
+        """Steps that must begin alike, because one reads the rows of the other as a run; those whose kernels take any number of rows."""
+        found: list[list[int]] = []
+        for i, step in steps.items():
+            makers = [self.net.maker.get(self.net.bases[name].name, -1) for name in step.inputs]
+            runs = [m for m, reach in zip(makers, step.reach, strict=True) if isinstance(reach, Run) and m in steps]
+            mine = next((members for members in found if step.group > 1 and set(runs) & set(members)), None)
+            if mine is None:
+                found.append([i])
+            else:
+                mine.append(i)
+        return [
+            members
+            for members in found
+            if len({steps[i].group for i in members}) == 1
+            and steps[members[0]].group > 1
+            and all(kernel(steps[i].kernel).units is not None for i in members)
+        ]
+
     def bytes(self, choice: Choice, steps: Mapping[int, Step]) -> int:
         """RAM while the segment runs with these steps."""
         shapes = tuple(self.net.shapes[choice.i : choice.j + 1])  # equal stretches of steps are priced once
-        key = (shapes, tuple(step.group for step in steps.values()))
+        key = (shapes, tuple((step.group, step.shift) for step in steps.values()))
         if key not in self.known:
             span = Range.single(self.net.changed(steps), choice.j)
             while span.i > choice.i:

@@ -116,8 +116,9 @@ def with_rings(program: Program) -> Program:
                 known[key] = {number: made[name] for number, name in enumerate(names) if name in made}
             sizes.update({names[number]: size for number, size in known[key].items()})
     views = {b.view_of for b in program.buffers if b.view_of and buffers[b.view_of].rows != b.rows}
+    shifts = {step.output: step.shift for step in program.steps}
     changed = [
-        replace(b, stored=sizes[b.name]) if b.name in sizes and b.name not in views and sizes[b.name] < b.rows else b
+        replace(b, stored=sizes[b.name], shift=shifts.get(b.name, 0)) if b.name in sizes and b.name not in views and sizes[b.name] < b.rows else b
         for b in program.buffers
     ]
     return program.with_(buffers=tuple(changed))

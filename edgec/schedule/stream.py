@@ -135,7 +135,7 @@ class Net:
         out = self.bases[step.output]
         life = min(self.last_use.get(out.name, -1) - i, far), bool(self.readers.get(out.name)), self.runs.get(out.name)
         arriving = self.pushed and self.inputs[0] in self.alive[i]
-        return tuple(seen), step.reach, step.group, step.inplace, step.scratch, out.rows, out.row_bytes, life, arriving
+        return tuple(seen), step.reach, step.group, step.shift, step.inplace, step.scratch, out.rows, out.row_bytes, life, arriving
 
     def feeds(self, i: int, j: int) -> bool:
         """Whether steps i..j may be a segment where the input is pushed: all readers of the input in the first segment, forward only."""
@@ -148,13 +148,13 @@ class Net:
         """Kernel calls of step i in one inference."""
         step = self.steps[i]
         rows = self.program.by_name[step.output].rows
-        return 1 if step.group == 0 else -(-rows // step.group)
+        return 1 if step.group == 0 else -(-(rows + step.shift) // step.group)
 
     def rows_after(self, i: int) -> Array:
         """Rows that exist after each call of step i."""
         step = self.steps[i]
         rows = self.bases[step.output].rows
-        return np.minimum((np.arange(self.calls(i)) + 1) * (step.group or rows), rows)
+        return np.minimum((np.arange(self.calls(i)) + 1) * (step.group or rows) - step.shift, rows)
 
     def changed(self, steps: Mapping[int, Step]) -> Net:
         """The same net with other forms of some steps: kernels called for more or fewer rows."""
@@ -181,19 +181,19 @@ class Net:
                 continue
             base = self.bases[name]
             whole = rows[name].rows != base.rows or step.group == 0
-            edge = _edge(None if whole else step.reach[index], step.group, rows[step.output].rows, base.rows)
+            edge = _edge(None if whole else step.reach[index], step.group, step.shift, rows[step.output].rows, base.rows)
             known = found.get((i, base.name), edge)
             found[i, base.name] = Edge(np.maximum(edge.demand, known.demand), np.minimum(edge.first, known.first))
         return found
 
 
 @lru_cache(maxsize=4096)
-def _edge(reach: Reach | None, group: int, out_rows: int, rows: int) -> Edge:
+def _edge(reach: Reach | None, group: int, shift: int, out_rows: int, rows: int) -> Edge:
     """The edge of a step that makes `group` of its output rows a call from a buffer of that many rows; no reach: from all of them."""
-    starts = np.arange(0, out_rows, group or out_rows)
+    stops = np.minimum(np.arange((group or out_rows) - shift, out_rows + (group or out_rows), group or out_rows), out_rows)
+    starts = np.append(0, stops[:-1])
     if reach is None:
         return Edge(np.full(starts.size, rows), np.zeros(starts.size, np.int64))
-    stops = np.minimum(starts + group, out_rows)
     demand = np.array([max(reach.demand(y) for y in range(a, b)) for a, b in zip(starts, stops, strict=True)])
     spans = [[reach.rows(y) for y in range(a, b)] for a, b in zip(starts, stops, strict=True)]
     first = np.array([min((f for f, last in span if f <= last), default=NEVER) for span in spans])
@@ -239,7 +239,7 @@ class Range:
         name = step.output
         if net.last_use.get(name, -1) > self.j or not net.readers.get(name):
             return False
-        starts = np.arange(net.calls(i)) * (step.group or net.bases[name].rows)
+        starts = np.maximum(np.arange(net.calls(i)) * (step.group or net.bases[name].rows) - step.shift, 0)
         pull = np.full(starts.size, NEVER)
         for c in net.readers[name]:
             puller = np.searchsorted(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edgec.arithmetic import addition, multipliers
 from edgec.ir.program import Array, Attr, Buffer, Port, Program, Segment, Step
 from edgec.ir.reach import Run, Window
+from edgec.kernels.registry import kernel
 from edgec.memory.place import place
 from edgec.schedule.order import order
 from edgec.schedule.plan import alternated
@@ -94,6 +95,13 @@ class Builder:
         return self.add(op, [x], (n, *out, channels), reach, attrs | more | {"groups": 1}, **consts)
 
 
+def may_shift(program: Program, step: Step, alone: set[str]) -> bool:
+    """Whether the first call of a step in a pipeline may make fewer rows: nobody reads or makes runs of several rows around it."""
+    readers = [s for s in program.steps if step.output in s.inputs]
+    runs = any(isinstance(reach, Run) for s in (step, *readers) for reach in s.reach)
+    return step.group > 1 and step.name not in alone and kernel(step.kernel).units is not None and not runs
+
+
 @st.composite
 def pipelines(draw: st.DrawFn, features: frozenset[str] = frozenset(), longest: int = 5) -> Program:
     """A placed program: a chain with residuals, cut anywhere, run in either direction."""
@@ -126,6 +134,8 @@ def pipelines(draw: st.DrawFn, features: frozenset[str] = frozenset(), longest: 
     rows = {s.name: s for s in rowwise.steps}
     alone = {g[0] for g in groups if len(g) == 1 and draw(st.booleans())}
     steps = tuple(s if s.name in alone else rows[s.name] for s in whole.steps)
+    shifts = {s.name: draw(st.integers(0, s.group - 1)) for s in steps if may_shift(program, s, alone)}
+    steps = tuple(replace(s, shift=shifts.get(s.name, 0)) for s in steps)
     program = program.with_(steps=steps, segments=tuple(Segment(tuple(g)) for g in groups))
     if draw(st.booleans()):
         program = alternated(program)

@@ -6,6 +6,7 @@ No operator page is involved: `first` copies its first input, `sum` adds all row
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -63,8 +64,9 @@ def programs(draw: st.DrawFn, longest: int = 7) -> Program:
         rows = (first.rows + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1
         window: Reach = Window(first.rows, rows, kernel, stride, dilation, pad) if rows > 0 else All(first.rows)
         output = buffer(max(rows, 1), draw(st.integers(1, 7)))
-        group = draw(st.sampled_from([0, 1, 1, 2]))
-        steps.append(_step(index, "mix", [first], output, (window,), group, (), scratch))
+        group = draw(st.sampled_from([0, 1, 1, 2, 3]))
+        shift = draw(st.integers(0, group - 1)) if group > 1 else 0
+        steps.append(replace(_step(index, "mix", [first], output, (window,), group, (), scratch), shift=shift))
     outputs = draw(st.lists(st.sampled_from([s.output for s in steps]), min_size=1, max_size=3, unique=True))
     by_name = {b.name: b for b in buffers}
     ports = tuple(Port(b.name, b.name, b.shape) for b in inputs)
@@ -107,7 +109,7 @@ def segmented(program: Program, cuts: Sequence[bool], reverse: bool = False) -> 
 def turnable(program: Program, names: Sequence[str]) -> bool:
     """Whether every step of a segment makes whole groups of rows, so that it may run last to first."""
     steps = [program.step_by_name[name] for name in names]
-    return all(s.group and program.by_name[s.output].rows % s.group == 0 for s in steps)
+    return all(s.group and not s.shift and program.by_name[s.output].rows % s.group == 0 for s in steps)
 
 
 def meaning(program: Program, sample: dict[str, Array]) -> dict[str, Array]:
