@@ -13,11 +13,12 @@ from edgec.compiler import compile_model
 from edgec.graph import stages
 from edgec.graph.heads import split_heads
 from edgec.graph.infer import infer
-from edgec.graph.load import load_model
-from edgec.graph.normalize import MAX_ROUNDS, SPELLING, STATIC, Pass, tidy
+from edgec.graph.load import front, load_model
+from edgec.graph.normalize import MAX_ROUNDS, SPELLING, STATIC, Pass, normalize, tidy
 from edgec.graph.qoperator import expand
 from edgec.graph.view import Array, shape
 from edgec.options import CompileOptions
+from edgec.quant import QuantOptions, quantize
 from edgec.quant.equalize import equalized, find_pairs
 from edgec.quant.lowrank import fold_chains
 from tests.graph.test_exporters import FILES
@@ -123,3 +124,19 @@ def test_dumped_stages(tmp_path: Path, digits: Path) -> None:
         (tmp_path / "out" / source).read_bytes() == (plain.dir / source).read_bytes()
         for source in ("digits_f32.c", "digits_f32_weights.c")
     )
+
+
+def test_the_quantized_stage(digits: Path) -> None:
+    """The one stage that rounds: its answers differ from those of the stage before by the noise that the quantizer reports for it."""
+    model = front(digits / "digits_f32.onnx")
+    source = model.graph.inputs[0]
+    images = np.load(digits / "digits.npz")["image"]
+    made = quantize(model, {str(source.name): images}, QuantOptions(effort=0))
+    after = normalize(made.model)
+    noise = signal = 0.0
+    for image in images:
+        inputs = {str(source.name): image[None]}
+        (real,), (found,) = stages.run(model, inputs).values(), stages.run(after, inputs).values()
+        noise += float(np.square(real - found).sum())
+        signal += float(np.square(real).sum())
+    assert made.report["output_error"] == pytest.approx(noise / signal, rel=0.02) and noise < 0.001 * signal
