@@ -87,9 +87,13 @@ def _rewritten(program: Program) -> list[Program]:
 
 
 def least_peak(program: Program, features: frozenset[str], keep_input: bool = False) -> int:
-    """Bytes of the smallest peak of all spellings with the kernels of least scratch: about the smallest arena, without placing anything."""
-    priced = [_Priced.of(spelling, features, keep_input, False) for spelling in spellings(order(program), keep_input)]
-    return min(spelling.cut(None)[0].peak for spelling in priced)
+    """Bytes of the smallest peak of all spellings with few rows a call: about the smallest arena, without placing anything."""
+    peaks = []
+    for spelling in spellings(order(program), keep_input):
+        forms = [select(spelling, features), select(spelling, features, alone=False, several=False)]
+        made = cut(choices([Net(form, keep_input) for form in forms]), len(spelling.steps))
+        peaks.append(max((choice.bytes for choice in made), default=0))
+    return min(peaks)
 
 
 def plan(
