@@ -131,6 +131,8 @@ static inline edgec_acc16 edgec_mac1(edgec_acc16 acc, const int8_t *w, edgec_b16
     return edgec_mac2(acc, edgec_pairs(wasm_v128_load(w), zero), x, zero);
 }
 #else
+#define EDGEC_PIXEL_BY_PIXEL /* vectors spelt out: tiles of more pixels would only be long */
+
 typedef struct {
     int8_t v[16];
 } edgec_b16;

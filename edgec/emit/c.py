@@ -113,7 +113,7 @@ def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
     # How much of a tile the vector registers hold: AArch64 has 32 of them, WebAssembly's engines 16.
     held = {"high": 2, "wide": 2} if "simd128" in features else {"high": 4, "wide": 4}
     for name, *numbers in (header.split() for header in dict.fromkeys((*names, *extra))):
-        variables = held | {key: int(value) for key, value in (number.split("=") for number in numbers)}
+        variables = {"features": features} | held | {key: int(value) for key, value in (number.split("=") for number in numbers)}
         texts.append(env.get_template(f"isa/{name}.h").render(variables).lstrip())
     return "\n".join(texts)
 

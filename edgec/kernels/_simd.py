@@ -121,5 +121,5 @@ def headers(site: Site, outputs: int) -> tuple[str, ...]:
     found = variant(site, outputs)
     sizes = ([(4, False)] if found["whole"] else []) + ([(found["last"], found["cut"])] if found["last"] else [])
     kind = "simd_tile_f32" if found["real"] else f"simd_tile left={int(found['form'] == 'l')}"
-    tiles = [f"{kind} pixels={p} vectors={v} cut={int(cut)}" for v, cut in sizes for p in (4, 1)]
+    tiles = [f"{kind} pixels={p} vectors={v} cut={int(cut)}" for v, cut in sizes for p in (1, 4)]
     return ("simd_matrix", *tiles)
