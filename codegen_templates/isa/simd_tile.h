@@ -19,14 +19,13 @@
                         EDGEC_APART;
                     }
 {% endmacro %}
-{% if pixels > 1 and "simd128" in features %}
-#if defined(EDGEC_PIXEL_BY_PIXEL)
+{% macro repeated() %}
 static inline void {{ name }}(const edgec_tile_t *t, int first, int blocks)
 {
     {{ name | replace("%dx" % pixels, "1x", 1) }}(t, first, {{ pixels }} * blocks);
 }
-#else
-{% endif %}
+{% endmacro %}
+{% macro tile() %}
 /* {{ pixels }} pixel{{ "s" if pixels > 1 }} by {{ 4 * vectors }} channels at a time, `blocks` times from pixel `first` on:
  * out[i][o] = requantize(bias[o] + sum over runs r and k of w[r][o][k] * x[r][i][k]). */
 static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int blocks)
@@ -90,6 +89,16 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
 {% endfor %}
     }
 }
-{% if pixels > 1 and "simd128" in features %}
+{% endmacro %}
+{# A module is loaded over the network: what is seldom run, or would only be long, goes pixel by pixel. #}
+{% if pixels == 1 or "simd128" not in features %}
+{{ tile() -}}
+{% elif cut %}
+{{ repeated() -}}
+{% else %}
+#if defined(EDGEC_PIXEL_BY_PIXEL)
+{{ repeated() -}}
+#else
+{{ tile() -}}
 #endif
 {% endif %}

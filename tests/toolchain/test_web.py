@@ -108,6 +108,13 @@ def test_the_bytes_of_the_interpreter(rows: str, target: str, shared: Path, tmp_
         assert own == real and np.allclose(own, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ic_int8_qdq", "vww_int8_qdq", "mobilenetv2_224_ptq"])
+def test_modules_are_small(name: str, shared: Path, tmp_path: Path) -> None:
+    api.compile(shared / f"models/{name}.onnx", tmp_path, target="wasm32-simd")
+    assert all(size < 60_000 for size in api.build(tmp_path)["beside_weights"].values())
+
+
 @needs_node
 def test_hostile_names_in_node(tmp_path: Path) -> None:
     api.compile(hostile_model(tmp_path / "m.onnx"), tmp_path / "out", target="wasm32")
