@@ -14,8 +14,8 @@ from edgec.target import Target, load_target
 from tests.ops.arm import check_on, step_by_step
 from tests.ops.convolutions import Layer, merged
 from tests.ops.harness import run_program
+from tests.ops.sweeps import FORMS, OPS, case_of, channels, geometries, large
 from tests.ops.test_convolutions import LAYERS, corner
-from tests.ops.test_mve import FORMS, OPS, case_of, channels, geometries, large
 
 SETS = ["linux-arm64/neon", "linux-arm64/dotprod", "linux-arm64/i8mm", "wasm32-simd/simd"]
 
