@@ -199,8 +199,9 @@ def bench(
         from edgec.emulate.user import measure_program as measure
     else:
         from edgec.emulate.run import measure
-    counted: dict[str, Any] = measure(folder, target, samples)
-    return counted
+    from edgec.report.limits import with_limits
+
+    return with_limits(measure(folder, target, samples), folder, target)
 
 
 def load(folder: str | Path) -> Callable[..., list[Array]]:

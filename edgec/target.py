@@ -30,6 +30,8 @@ FEATURES = frozenset(
 )
 FAMILIES = frozenset({"arm64", "wasm"})
 HOLDS = frozenset({"code", "weights", "data", "arena"})
+LIMITS = frozenset({"matrix", "vector", "convolution", "winograd2", "winograd4", "depthwise", "depthwise_strided"})
+"""Kinds of layers: a constant matrix times many pixels or times one vector; windows, plain and by Winograd; depthwise windows."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class Target:
 
     `isa`: instruction-set features (see FEATURES); `flags`: compiler flags; `port`: folder under firmware/port, None
     where there is no firmware port; `qemu`: machine name, None where there is no emulator; `defines`: for the port;
-    `costs`: the CPU whose table under targets/cost predicts instructions, "" for none.
+    `costs`: the CPU whose table under targets/cost predicts instructions, "" for none; `limits`: the best known instructions
+    per multiply-accumulate by kind of layer (see LIMITS), of a platform those of its `measured` variant.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Target:
     variants: tuple[Variant, ...] = ()  # of a platform, plainest first
     measured: str = ""  # the variant that `bench --emulate` counts
     costs: str = ""
+    limits: tuple[tuple[str, float], ...] = ()
 
     @property
     def ram_bytes(self) -> int:
@@ -177,6 +181,7 @@ def _join(
         defines=tuple((str(key), str(value)) for key, value in board.get("defines", {}).items()),
         timing=_timing(cpu_path, cpu["timing"]) if "timing" in cpu else None,
         costs=str(cpu.get("costs", cpu_name)),
+        limits=_limits(cpu_path, cpu),
     )
 
 
@@ -194,7 +199,7 @@ def _platform(name: str, path: Path, data: Mapping[str, Any]) -> Target:
     return Target(
         name=name, kind="platform", description=_text(path, data, "description"), cpu=family, board=None,
         isa=_features(path, data), flags=_strings(path, data, "flags"), triple=_text(path, data, "triple"),
-        variants=variants, measured=measured,
+        variants=variants, measured=measured, limits=_limits(path, data),
     )  # fmt: skip
 
 
@@ -235,6 +240,13 @@ def _timing(path: Path, data: Mapping[str, Any]) -> Timing:
         pipelined_loads=bool(data.get("pipelined_loads", False)),
         rules=tuple((str(pattern), str(cost)) for pattern, cost in rules),
     )
+
+
+def _limits(path: Path, data: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    limits = data.get("limits", {})
+    if set(limits) - LIMITS or any(not isinstance(value, (int, float)) or value <= 0 for value in limits.values()):
+        raise _broken(path, f"limits takes positive numbers for {sorted(LIMITS)}")
+    return tuple((str(name), float(value)) for name, value in limits.items())
 
 
 @cache

@@ -84,6 +84,7 @@ def depthwise_kernel(small: bool) -> Kernel:
         variant=lambda site: variant(site, small),
         scratch=lambda site: 4 * site.ints("kernel")[0] * columns(site),
         headers=lambda site: ("plain", f"plain_lane small={int(small)}"),
+        block=lambda site: {"channels": 4, "pixels": 4},
         cost=lambda site: cost(site, small),
     )
 

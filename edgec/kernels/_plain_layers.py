@@ -6,7 +6,15 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.kernels._packing import dsp_fields, folded_bias
-from edgec.kernels._plain import fits, single_numbers, single_weights, triple_bytes, triple_numbers, triple_weights
+from edgec.kernels._plain import (
+    LANES,
+    fits,
+    single_numbers,
+    single_weights,
+    triple_bytes,
+    triple_numbers,
+    triple_weights,
+)
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
 NEEDS = {False: frozenset({"thumb2"}), True: frozenset({"armv6m"})}
@@ -113,6 +121,7 @@ def dense_kernels(small: bool) -> list[Kernel]:
             units=pixels,
             variant=lambda site: {"small": small},
             headers=lambda site: ("plain", f"plain_single small={int(small)}"),
+            block=lambda site: {"outputs": 8},
             cost=lambda site: single_cost(site, small),
         ),
         Kernel(
@@ -127,6 +136,7 @@ def dense_kernels(small: bool) -> list[Kernel]:
             variant=lambda site: {"small": small},
             scratch=lambda site: triple_bytes(window(site), small),
             headers=lambda site: ("plain", f"plain_dot small={int(small)}"),
+            block=lambda site: {"outputs": LANES, "pixels": 3},
             cost=lambda site: triple_cost(site, small, pixels(site)),
         ),
     ]
@@ -144,6 +154,7 @@ def conv_kernel(small: bool) -> Kernel:
         variant=lambda site: {"small": small},
         scratch=lambda site: conv_scratch(site, small),
         headers=lambda site: ("plain", f"plain_dot small={int(small)}"),
+        block=lambda site: {"outputs": LANES, "pixels": 3},
         cost=lambda site: triple_cost(site, small, site.ints("out")[1], site.int("groups")),
     )
 

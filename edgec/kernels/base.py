@@ -65,7 +65,10 @@ class Kernel:
     headers: files of templates/isa that its C needs beside those of the target, pasted once: "name" or "name variable=number ...";
     cost: what one inference of the step takes when a call makes step.group rows;
     priority: kernels of a higher one are preferred, whatever their module's name (wider instruction sets);
-    behind: bytes behind an input that must be readable, whatever they hold (whole vectors are loaded).
+    behind: bytes behind an input that must be readable, whatever they hold (whole vectors are loaded);
+    block: how much of each size of the layer it computes together, where a rest costs as much as a block: outputs (of a group), inputs
+    (of a pixel and group), window (inputs of an output), run (of them side by side), pixels (dense: of a call, else of a row), rows,
+    channels.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Kernel:
     cost: Callable[[Site], Cost] = field(default=lambda site: Cost())
     priority: int = 0
     behind: int = 0
+    block: Callable[[Site], Mapping[str, int]] = lambda site: {}
 
     def access_of(self, index: int) -> str:
         return self.access[min(index, len(self.access) - 1)]

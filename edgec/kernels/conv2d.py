@@ -179,6 +179,7 @@ def winograd(name: str, form: _winograd.Winograd) -> Kernel:
         variant=form.variant,
         headers=form.headers,
         large=True,
+        block=lambda site: {"outputs": 4, "rows": form.tile, "pixels": 2 * form.tile},
         cost=lambda site: _costs.winograd(site, form.tile),
     )
 
@@ -199,6 +200,7 @@ KERNELS = [
         scratch=scratch_dsp,
         variant=variant_dsp,
         headers=lambda site: (*dot_headers(site, AXES, 4), "dsp_conv"),
+        block=lambda site: {"outputs": 4, "inputs": 4, "pixels": 1 if site.step.group == 2 else 2},
         cost=lambda site: _costs.conv_2x4(site, len(window_order(site))),
     ),
     *_plain_layers.CONV,

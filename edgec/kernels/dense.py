@@ -176,6 +176,7 @@ KERNELS = [
         when=is_few,
         units=pixels,
         variant=variant_few,
+        block=lambda site: {"inputs": 2, "pixels": 1},
         cost=_costs.dense_few,
     ),
     Kernel(
@@ -189,6 +190,7 @@ KERNELS = [
         scratch=scratch_dsp,
         variant=lambda site: {"pixels": 1, **dot_variant(site, (1,), 8)},
         headers=lambda site: dot_headers(site, (1,), 8),
+        block=lambda site: {"outputs": 8, "inputs": 4},
         cost=_costs.dense_1x8,
     ),
     Kernel(
@@ -203,6 +205,7 @@ KERNELS = [
         variant=lambda site: {"pixels": 2, "odd": has_single(site), **dot_variant(site, (1,), 4)},
         headers=lambda site: dot_headers(site, (1,), 4),
         group=rows_dsp,
+        block=lambda site: {"outputs": 4, "inputs": 4, "pixels": 2},
         cost=_costs.dense_2x4,
     ),
     *_plain_layers.DENSE,

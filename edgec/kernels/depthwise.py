@@ -120,6 +120,7 @@ KERNELS = [
         scratch=_depthwise3.scratch,
         variant=_depthwise3.variant,
         headers=lambda site: ("dsp_depthwise",),
+        block=lambda site: {"channels": 4, "pixels": 2 if site.step.group == 2 else 4},
         cost=_depthwise3.cost,
     ),
     Kernel(
@@ -133,6 +134,7 @@ KERNELS = [
         scratch=scratch_dsp,
         variant=variant_dsp,
         headers=lambda site: ("dsp_dot", "dsp_depthwise_any"),
+        block=lambda site: {"channels": 4, "pixels": 4},
         cost=_costs.depthwise_any,
     ),
     *_plain_depthwise.DEPTHWISE,

@@ -58,6 +58,7 @@ KERNELS = [
         group=rows,
         variant=lambda site: dot(site).variant(),
         headers=lambda site: dot(site).headers(),
+        block=lambda site: {"outputs": 4, "inputs": 16, "pixels": 4},
         cost=cost,
         priority=PRIORITY,
     )

@@ -255,6 +255,7 @@ KERNELS = [
         scratch=scratch,
         variant=variant,
         headers=headers,
+        block=lambda site: {"channels": 4 if is_quad(site) else 1, "pixels": each(site)},
         cost=cost,
         priority=PRIORITY,
     )

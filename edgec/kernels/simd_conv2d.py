@@ -78,6 +78,7 @@ KERNELS = [
         scratch=_simd.scratch,
         variant=variant,
         headers=lambda site: _simd.headers(site, each(site)),
+        block=lambda site: {"outputs": 4, "run": 4, "pixels": 4},
         cost=cost,
         priority=_simd.PRIORITY,
         behind=_simd.BEHIND,

@@ -44,6 +44,7 @@ KERNELS = [
         group=rows,
         variant=lambda site: variant(site, outputs(site)),
         headers=lambda site: headers(site, outputs(site)),
+        block=lambda site: {"outputs": 4, "inputs": 4, "pixels": 4},
         cost=cost,
         priority=PRIORITY,
         behind=BEHIND,

@@ -77,6 +77,7 @@ KERNELS = [
         access=("taps_null",),
         scratch=_simd.scratch,
         variant=variant,
+        block=lambda site: {"channels": 16},
         cost=cost,
         priority=_simd.PRIORITY,
         behind=_simd.BEHIND,

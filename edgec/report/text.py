@@ -191,14 +191,17 @@ def measured(document: Document, layers: bool = False) -> RenderableType:
             layer["op"],
             number(layer["macs"]),
             number(layer[unit]),
-            f"{(layer[unit] or 0) / layer['macs']:.2f}" if layer["macs"] else "-",
+            f"{(layer[unit] or 0) / layer['macs']:.3g}" if layer["macs"] else "-",
+            f"{layer['limit']:.3g}" if layer.get("limit") else "-",
             f"{100 * (layer[unit] or 0) / total:.1f} %",
             number(layer.get("cycles_estimate")),
         )
         for layer in counted
     ]
-    columns = ("layer", "op", "MACs", unit, "per MAC", "share", "cycles est.")
-    return Group(facts(rows), table(columns, lines, right=", ".join(columns[2:])))
+    columns = ("layer", "op", "MACs", unit, "per MAC", "limit", "share", "cycles est.")
+    hints = [(layer["name"], layer["hint"]) for layer in counted if layer.get("hint")]
+    far = [table(("layer", "why"), hints, title="Above 1.5 times the limit of the target")] if hints else []
+    return Group(facts(rows), table(columns, lines, right=", ".join(columns[2:])), *far)
 
 
 _COUNTS = (
