@@ -69,8 +69,8 @@ def cost(site: Site) -> Cost:
     inner = min(site.ints("size")[1], span)
     pairs = total // 2 if rows(site, False, site.step.group != 1) == 2 else 0
     singles = total - 2 * pairs
-    block, four = (53.0, 54.0) if stride == 1 else (53.0, 57.0)
-    two = 4 * (20 + out // 2 * block + out % 2 * 29) + 32 * inner + 110
+    block, four = (50.0, 49.0) if stride == 1 else (50.0, 52.0)
+    two = 4 * (20 + out // 2 * block + out % 2 * 28) + 32 * inner + 110
     one = 4 * (20 + out // 4 * four + out % 4 * 21) + 27 * inner + 110
     work = fours * (pairs * two + singles * one) + (pairs + singles) * (60 + 8 * span)
     return Cost(work, (1.15 + 0.04 * stride + 0.55 / out) * work, 20 * channels)
