@@ -22,6 +22,8 @@ OUT = ROOT / "build" / "figures"
 M4 = {"kws": "DS-CNN", "vww": "MobileNetV1-0.25", "ic": "ResNet8", "ad": "autoencoder"}
 # tflite-micro 90b983c with CMSIS-NN 4ab83cc: executed instructions, RAM (arena and data, stack apart); the same emulator and compiler.
 TFLM = {"kws": (7_696_253, 24_360), "vww": (24_101_545, 102_248), "ic": (29_863_159, 56_536), "ad": (582_865, 2_864)}
+# XNNPACK in LiteRT 2.3: executed instructions on the same emulated processor; it computes all channels of vww.
+XNNPACK = {"kws": 710_000, "vww": 1_930_000, "ic": 1_500_000, "mobilenetv2-224": 49_200_000}
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 MEMORY = (
     *((name, f"{name}_int8_qdq", "mps2-an386", "model") for name in M4),
@@ -38,9 +40,9 @@ OUTPUTS = {
 }
 
 
-def measured(name: str, model: str, target: str, **options: str) -> dict[str, Any]:
+def measured(name: str, model: str, target: str, **options: Any) -> dict[str, Any]:
     """Compiles a model of ../shared and measures it on the emulated board of `target`."""
-    folder = OUT / "-".join([name, target, *options.values()])
+    folder = OUT / "-".join([name, target, *map(str, options.values())])
     edgec.compile(MODELS / f"{model}.onnx", folder, target=target, name=name, **options)
     return edgec.bench(folder, emulate=True)
 
@@ -71,6 +73,31 @@ def m4_table() -> str:
 
     head = "model|MACs|instructions|TFLM + CMSIS-NN|fewer|cycles (estimate)|RAM|TFLM RAM|flash|of it weights"
     return table(head, map(row, M4))
+
+
+def speed_table() -> str:
+    """Cortex-M4 with --optimize speed: what flash buys."""
+
+    def row(name: str) -> list[Any]:
+        m = measured(name, f"{name}_int8_qdq", "cortex-m4", optimize="speed")
+        return [f"{name} {M4[name]}", m["instructions"], m["cycles_estimate"], m["ram"]["total"], m["flash"]["total"]]
+
+    return table("model|instructions|cycles (estimate)|RAM|flash", map(row, M4))
+
+
+def phone_table() -> str:
+    """64-bit Arm with dot products (Cortex-A76), beside XNNPACK; vww with all its channels, as XNNPACK computes them."""
+
+    def row(entry: tuple[str, str]) -> list[Any]:
+        name, model = entry
+        keep = {"keep_constant_channels": True} if name == "vww" else {}
+        m = measured(name, model, "linux-arm64", **keep)
+        theirs = XNNPACK[name]
+        return [name, m["macs"], m["instructions"], theirs, f"{theirs / m['instructions']:.2f}x", m["ram"]["total"]]
+
+    models = {"mobilenetv2-224": "mobilenetv2_224_ptq"}
+    head = "model|MACs|instructions|XNNPACK|fewer|RAM"
+    return table(head, map(row, ((name, models.get(name, f"{name}_int8_qdq")) for name in XNNPACK)))
 
 
 def core_table() -> str:
@@ -137,13 +164,23 @@ def put(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text)
 
 
+TABLES = {
+    "m4": m4_table,
+    "speed": speed_table,
+    "cores": core_table,
+    "ram": ram_table,
+    "vit": vit_table,
+    "phones": phone_table,
+}
+
+
 def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     for verb, arguments in OUTPUTS.items():
         text = put(text, f"output:{verb}", output_of(arguments))
     if MODELS.is_dir():
-        for name, make in (("m4", m4_table), ("cores", core_table), ("ram", ram_table), ("vit", vit_table)):
+        for name, make in TABLES.items():
             text = put(text, f"figures:{name}", make())
     else:
         print("../shared/models is absent: the table of the MLPerf Tiny models stays as it is")
