@@ -12,7 +12,7 @@ from typing import Any
 from edgec.ir.program import Site, site
 from edgec.kernels.base import Kernel
 from edgec.kernels.counts import calls, up
-from edgec.kernels.registry import kernel
+from edgec.kernels.registry import candidates, kernel
 from edgec.target import Target
 from edgec.verify.reference import read_program
 
@@ -33,16 +33,15 @@ def with_limits(document: Mapping[str, Any], folder: Path, target: Target) -> di
         return {**document, "layers": [{**layer, "limit": None, "hint": None} for layer in document["layers"]]}
     program = read_program(folder)
     sites = (site(program, step) for step in program.steps)
-    limits = dict(target.limits)
-    layers = [{**layer, **_verdict(layer, at, limits)} for layer, at in zip(document["layers"], sites, strict=True)]
+    layers = [{**layer, **_verdict(layer, at, target)} for layer, at in zip(document["layers"], sites, strict=True)]
     return {**document, "layers": layers}
 
 
-def _verdict(layer: Mapping[str, Any], at: Site, limits: Mapping[str, float]) -> dict[str, Any]:
-    limit = limits.get(kind(at)) if layer["macs"] else None
+def _verdict(layer: Mapping[str, Any], at: Site, target: Target) -> dict[str, Any]:
+    limit = dict(target.limits).get(kind(at)) if layer["macs"] else None
     if limit is None or layer["instructions"] <= FAR * limit * layer["macs"]:
         return {"limit": limit, "hint": None}
-    return {"limit": limit, "hint": "; ".join(reasons(kernel(at.step.kernel), at)) or None}
+    return {"limit": limit, "hint": "; ".join(reasons(kernel(at.step.kernel), at, target.isa)) or None}
 
 
 def kind(at: Site) -> str:
@@ -85,11 +84,14 @@ def sizes(at: Site) -> dict[str, tuple[int, str]]:
     }
 
 
-def reasons(chosen: Kernel, at: Site) -> list[str]:
+def reasons(chosen: Kernel, at: Site, features: frozenset[str]) -> list[str]:
     """Why a layer is above its limit, in the model's terms, what costs most first; none if its sizes suit the kernel."""
     blocks = chosen.block(at)
     if not blocks:
-        return [f"no kernel faster than {chosen.name} takes its numbers"]
+        best = candidates(at, features)[0]
+        if best is chosen:
+            return [f"no kernel faster than {chosen.name} takes its numbers"]
+        return [f"computed by {chosen.name}, smaller than {best.name}: see compile --verbose, --optimize speed"]
     has = sizes(at)
     taken = [(*has[name], block) for name, block in blocks.items() if name in has]
     wasted = {_over(*sized): up(sized[0], sized[2]) * sized[2] / sized[0] - 1 for sized in taken}

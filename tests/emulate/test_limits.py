@@ -50,7 +50,7 @@ CASES = [
     (conv(8, (1, 8, 9, 9), 8, (3, 3), group=8, strides=[2, 2]), "cortex-m4", "", "depthwise_strided", []),
     (
         conv(9, (1, 64, 8, 8), 16, (3, 3), pads=[1] * 4), "cortex-m4", "conv2d_s8_c", "convolution",
-        ["no kernel faster than conv2d_s8_c takes its numbers"],
+        ["computed by conv2d_s8_c, smaller than conv2d_s8_dsp: see compile --verbose, --optimize speed"],
     ),
 ]  # fmt: skip
 
@@ -61,7 +61,12 @@ def test_reasons_are_the_sizes_that_leave_blocks_open(
 ) -> None:
     at = chosen(layer, target, name)
     assert kind(at) == wanted
-    assert reasons(kernel(at.step.kernel), at) == why
+    assert reasons(kernel(at.step.kernel), at, load_target(target).isa) == why
+
+
+def test_a_layer_that_only_the_portable_kernel_takes_says_so() -> None:
+    at = chosen(dense(11, (1, 16), 8), "cortex-m4", "dense_s8_c")
+    assert reasons(kernel("dense_s8_c"), at, frozenset()) == ["no kernel faster than dense_s8_c takes its numbers"]
 
 
 def test_every_kernel_names_sizes_that_its_operator_has() -> None:
