@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -21,18 +23,29 @@ from typing import Any
 import numpy as np
 import onnx
 from random_models import random_model
-from scipy.optimize import nnls
+from scipy.optimize import linprog, nnls
 
 import edgec
 from edgec.compiler import compile_model, lowered
 from edgec.errors import EdgecError
 from edgec.ir.program import Program, site
 from edgec.kernels.counts import form
-from edgec.kernels.predict import FUNCTION, HEADER, STEP, around, around_counts, code_keys, counted, step_cost, table
+from edgec.kernels.predict import (
+    around,
+    around_counts,
+    code_bytes,
+    code_keys,
+    code_name,
+    counted,
+    step_cost,
+    stored,
+    table,
+)
 from edgec.kernels.registry import candidates, kernel
 from edgec.options import CompileOptions
 from edgec.schedule.order import order
 from edgec.target import load_target
+from edgec.toolchain.sizes import elf_symbols
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "calibrate"
@@ -50,6 +63,8 @@ HELD_OUT = (
 FEWEST = 10  # steps of a kernel's form that must have been seen for it to get coefficients of its own
 MOST = 12  # counts with a coefficient, of one kernel
 BELIEF = 0.3  # weight of a kernel's own formula, in measured steps
+SHORT = 5.0  # price of a byte of code that was not predicted; one too many costs 1: five of six models are not larger
+DOUBT = 0.5  # price of a byte beside what nothing measured would say
 Pair = tuple[float, float]
 
 
@@ -62,7 +77,7 @@ def drawn(program: Program, target: str, dice: np.random.Generator) -> dict[str,
     return found
 
 
-def record(program: Program, measured: Mapping[str, Any]) -> dict[str, Any]:
+def record(program: Program, measured: Mapping[str, Any], elf: Path) -> dict[str, Any]:
     """What the fit needs of one measured model."""
     steps, keys = [], set()
     for step, layer in zip(program.steps, measured["layers"], strict=True):
@@ -75,7 +90,9 @@ def record(program: Program, measured: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "steps": steps,
         "keys": sorted(keys),
-        "code": measured["flash"]["code"],
+        "code": measured["flash"]["total"] - sum(stored(kernel(s.kernel), site(program, s)) for s in program.steps),
+        "symbols": symbol_sizes(elf, program.name),
+        "pulled": sum(len(s.steps) for s in program.segments if len(s.steps) > 1),
         "around": around_counts(program),
         "between": between,
     }
@@ -96,7 +113,8 @@ def measure(target: str, seed: int, folder: Path) -> dict[str, Any] | None:
             options = replace(options, io="model")
         names = drawn(lowered(file, options).program, target, dice)
         made = compile_model(file, options, folder / "net", kernels=names)
-        return record(made.program, edgec.bench(folder / "net", emulate=True))
+        counted_ = edgec.bench(folder / "net", emulate=True)
+        return record(made.program, counted_, next((folder / "net" / "build").rglob("*.elf")))
     except EdgecError as error:
         print(f"seed {seed} ({kind}): {error.message[:100]}", flush=True)
         return None
@@ -149,16 +167,56 @@ def solve(
 
 
 def code_sizes(models: list[dict[str, Any]]) -> dict[str, float]:
-    """Bytes of each function, header and step that explain the code of all models; near the defaults where little was seen."""
+    """Bytes of each function, header and step that explain the code of all models: steps by their symbols, headers by those of their
+    functions, kernels (which may be inlined into a step) by the rest.  Near the defaults where little was seen."""
+    symbols = [model["symbols"] for model in models]
+    usual = {"step": 60, "struct": 75, "pull": 75}  # percent: kernels are inlined into some steps
+    known = {
+        key: float(np.percentile([n for found in symbols for n in found[key]], part)) for key, part in usual.items()
+    }
     counted_ = [code_counts(model) for model in models]
+    headers = [{key: n for key, n in found.items() if key.startswith(("isa", "forms"))} for found in counted_]
+    kernels = [
+        {key: n for key, n in found.items() if key not in above and key not in ("step", "pull")}
+        for found, above in zip(counted_, headers, strict=True)
+    ]
+    shared = [float(sum(found["header"])) for found in symbols]
+    each = known["step"] + known["struct"]
+    rest = [
+        model["code"] - header - each * found["step"] - known["pull"] * found["pull"]
+        for model, header, found in zip(models, shared, counted_, strict=True)
+    ]
+    sizes = {"step": each, "pull": known["pull"], **explained(headers, shared), **explained(kernels, rest)}
+    return {name: math.ceil(sizes[name]) for name in sorted(sizes)}
+
+
+def explained(counted_: list[dict[str, float]], took: list[float]) -> dict[str, float]:
+    """Bytes of each name: the least absolute errors, where too little costs more than too much (a linear program)."""
     names = sorted({name for found in counted_ for name in found})
-    usual = np.array(
-        [{"model": 300.0, "step": STEP}.get(n, HEADER if n.startswith("isa") else FUNCTION) for n in names]
-    )
+    usual = [300.0 if name == "model" else code_bytes(name, "") for name in names]
     matrix = np.array([[found.get(name, 0.0) for name in names] for found in counted_])
-    stacked = np.vstack([matrix / 1000, np.diag(0.2 / usual)])
-    aim = np.concatenate([np.array([model["code"] for model in models]) / 1000, np.full(len(names), 0.2)])
-    return {name: round(float(value)) for name, value in zip(names, nnls(stacked, aim)[0], strict=True)}
+    models, all_ = np.eye(len(took)), np.eye(len(names))
+    equal = np.block(
+        [
+            [matrix, -models, models, np.zeros((len(took), 2 * len(names)))],
+            [all_, np.zeros((len(names), 2 * len(took))), -all_, all_],
+        ]
+    )
+    price = np.repeat([0.0, 1.0, SHORT, DOUBT, DOUBT], [len(names), len(took), len(took), len(names), len(names)])
+    found = linprog(price, A_eq=equal, b_eq=[*took, *usual]).x
+    return dict(zip(names, map(float, found[: len(names)]), strict=True))
+
+
+def symbol_sizes(elf: Path, name: str) -> dict[str, list[int]]:
+    """Bytes of what a linked model has for its steps (functions, parameters), and of the functions of header files."""
+    patterns = {
+        "step": f"{name}_step_",
+        "struct": rf"{name}_p\d",
+        "pull": f"{name}_until_",
+        "header": r"edgec_(?!mark|model|arena)",
+    }
+    symbols = [symbol for symbol in elf_symbols(elf) if not symbol.variable and symbol.size]
+    return {key: [s.size for s in symbols if re.match(pattern, s.name)] for key, pattern in patterns.items()}
 
 
 def fit(target: str) -> None:
@@ -185,12 +243,10 @@ def fit(target: str) -> None:
 
 
 def code_counts(model: Mapping[str, Any]) -> dict[str, float]:
-    """How many functions of each template a model has, and steps."""
-    found: dict[str, float] = {"model": 1.0, "step": float(len(model["steps"]))}
+    """How many functions of each template a model has, and steps, and among these steps that others pull rows from."""
+    found: dict[str, float] = {"model": 1.0, "step": float(len(model["steps"])), "pull": float(model["pulled"])}
     for key in model["keys"]:
-        words = key.split()
-        name = " ".join(words[:2]) if words[0] == "isa" else words[0]
-        found[name] = found.get(name, 0.0) + 1.0
+        found[code_name(key)] = found.get(code_name(key), 0.0) + 1.0
     return found
 
 

@@ -3,7 +3,8 @@
 targets/cost/CPU.json, written by `examples/calibrate.py`:
 
     kernels   "NAME" or "NAME/FORM": for each count [instructions, cycles] that one of it takes
-    code      bytes: of a C function by its template, of a header file of templates/isa, of a step, of a segment
+    code      bytes: of a C function by its kernel, of a header file of templates/isa (NAME: each form of it, "forms NAME": what all of them
+              call), of a step ("pull": more of one in a pipeline), of a model
     around    [instructions, cycles] of the drivers: for each call, each segment, each inference
 
 Kernels that the table of the target lacks (and targets without a table) are predicted by the formula of the kernel's page.
@@ -12,7 +13,7 @@ Kernels that the table of the target lacks (and targets without a table) are pre
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -86,16 +87,32 @@ def step_cost(program: Program, step: Step) -> Cost:
 
 
 def code_keys(chosen: Kernel, at: Site) -> tuple[str, ...]:
-    """The C functions that a step needs and may share with others: its kernel's variant, header files with their numbers."""
-    variant = json.dumps(sorted(chosen.variant(at).items()), default=str)
-    return f"{chosen.name} {variant}", *(f"isa {header}" for header in chosen.headers(at))
+    """The C functions that a step needs and may share with others: its kernel's variant, header files with their numbers, what all
+    forms of such a file call."""
+    variant, headers = json.dumps(sorted(chosen.variant(at).items()), default=str), chosen.headers(at)
+    forms = dict.fromkeys(f"forms {header.split()[0]}" for header in headers if " " in header)
+    return f"{chosen.name} {variant}", *(f"isa {header}" for header in headers), *forms
 
 
 def code_bytes(key: str, target: str) -> float:
     """Bytes of code of one of those."""
+    name = code_name(key)
+    return table(target).code.get(
+        name, HEADER if name.startswith("isa") else 0 if name.startswith("forms") else FUNCTION
+    )
+
+
+def code_name(key: str) -> str:
+    """The entry of the table for one of code_keys: variants of a kernel and forms of a header file have one together."""
     words = key.split()
-    name = " ".join(words[:2]) if words[0] == "isa" else words[0]
-    return table(target).code.get(name, HEADER if words[0] == "isa" else FUNCTION)
+    return " ".join(words[:2]) if words[0] in ("isa", "forms") else words[0]
+
+
+def code_of(keys: Iterable[str], steps: int, target: str) -> float:
+    """Bytes of code of a model: functions and headers once each, a wrapper for every step, as if all were in pipelines."""
+    known = table(target).code
+    each = known.get("step", STEP) + known.get("pull", 0.0)
+    return known.get("model", 0.0) + each * steps + sum(code_bytes(key, target) for key in set(keys))
 
 
 def around(program: Program) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from functools import cached_property
 from edgec.errors import BudgetError, UsageError
 from edgec.ir.program import Program, site
 from edgec.kernels.base import Cost, Kernel
-from edgec.kernels.predict import STEP, code_bytes, code_keys, known, predict, stored, table
+from edgec.kernels.predict import code_keys, code_of, known, predict, stored
 from edgec.kernels.registry import candidates, kernel
 from edgec.schedule.select import choose as with_kernel
 
@@ -117,14 +117,8 @@ class Choice:
         return self.options[name][self.at[name]]
 
     def code(self) -> float:
-        """Bytes of code: functions and headers once each, a wrapper for every step."""
-        keys = {key for name in self.at for key in self.of_step(name).code}
-        known = table(self.target).code
-        return (
-            known.get("model", 0.0)
-            + known.get("step", STEP) * len(self.at)
-            + sum(code_bytes(k, self.target) for k in keys)
-        )
+        """Bytes of code."""
+        return code_of((key for name in self.at for key in self.of_step(name).code), len(self.at), self.target)
 
     def weights(self) -> int:
         return sum(self.of_step(name).cost.flash for name in self.at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 import edgec
 from edgec.errors import BudgetError, UsageError
 from edgec.ir.program import Program, site
-from edgec.kernels.predict import predict, stored, table
+from edgec.kernels.predict import code_of, predict, stored, table
 from edgec.kernels.registry import kernel
+from edgec.options import CompileOptions
+from edgec.schedule.budget import planned
 from edgec.schedule.choose import ROOM, Choice, Wanted, choose, named, options
 from edgec.target import load_target
-from tests.ops.convolutions import check, conv, merged
+from tests.ops.arm import write_package
+from tests.ops.convolutions import check, conv, dense, merged
 
 M4 = load_target("cortex-m4")
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
@@ -124,3 +128,24 @@ def test_a_choice_is_written_and_replayed(tmp_path: Path) -> None:
         edgec.compile(DIGITS, tmp_path / "d", target="cortex-m0plus", replay=tmp_path / "a" / "edgec.json")
     with pytest.raises(UsageError, match="no choice"):
         edgec.compile(DIGITS, tmp_path / "d", target="cortex-m4", replay=DIGITS)
+
+
+@pytest.mark.parametrize("optimize", ["balanced", "speed", "flash"])
+def test_code_is_not_predicted_much_smaller_than_it_is_linked(optimize: str, tmp_path: Path) -> None:
+    """What the flash limits are held against: all bytes of a linked model beside the harness, within 300 B from below."""
+    if not shutil.which("arm-none-eabi-gcc"):
+        pytest.skip("needs arm-none-eabi-gcc")
+    layers = [
+        conv(0, (1, 8, 8, 8), 16, (3, 3), pads=[1] * 4),
+        conv(1, (1, 16, 9, 9), 16, (3, 3), group=16),
+        dense(2, (1, 64), 24),
+    ]
+    cases = [check(layer) for layer in layers]
+    made, _ = merged(cases, [layer.x for layer in layers])
+    options_ = CompileOptions(target="cortex-m4", optimize=optimize)
+    planned_, decisions = planned(made, M4, options_)
+    write_package(tmp_path / "net", planned_.program, M4)
+    sizes = edgec.build(tmp_path / "net")["sizes"]
+    keys = (key for d in decisions for key in d.chosen.code)
+    predicted = code_of(keys, len(decisions), "cortex-m4") + sum(d.chosen.cost.flash for d in decisions)
+    assert sizes["flash_total"] - 300 <= predicted <= 1.5 * sizes["flash_total"]
