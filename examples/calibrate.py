@@ -114,7 +114,7 @@ def measure(target: str, seed: int, folder: Path) -> dict[str, Any] | None:
         names = drawn(lowered(file, options).program, target, dice)
         made = compile_model(file, options, folder / "net", kernels=names)
         counted_ = edgec.bench(folder / "net", emulate=True)
-        return record(made.program, counted_, next((folder / "net" / "build").rglob("*.elf")))
+        return record(made.program, counted_, next((folder / "net" / "build").rglob("firmware.elf")))
     except EdgecError as error:
         print(f"seed {seed} ({kind}): {error.message[:100]}", flush=True)
         return None
