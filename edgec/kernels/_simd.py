@@ -108,6 +108,14 @@ def float_fields(site: Site, runs: int, run: int) -> dict[str, Scalar | Array]:
     return {**shape, "lo": site.float("lo"), "hi": site.float("hi")}
 
 
+def tiles(site: Site, each: int) -> tuple[int, int, int]:
+    """(tiles of four pixels, tiles of one, calls) of a step whose output rows have `each` pixels."""
+    rows, group = site.output.rows, site.step.group or site.output.rows
+    counts = [min(group, rows - y) * each for y in range(0, rows, group)]
+    fours = sum(n // 4 + (n > 4 and n % 4 > 1) for n in counts)
+    return fours, sum(n if n < 4 else n % 4 == 1 for n in counts), len(counts)
+
+
 def variant(site: Site, outputs: int) -> dict[str, Scalar | str | bool]:
     """Template variables: whether there are whole blocks, the vectors of the last one and whether it lacks channels, the tiles' form."""
     last = outputs % CHANNELS

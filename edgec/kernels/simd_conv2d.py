@@ -57,9 +57,11 @@ def pack(site: Site) -> Packed:
 def cost(site: Site) -> Cost:
     """Instructions of the dot product form: as for dense, and the rows that are copied."""
     count, run = runs(site)
-    fours, blocks = count * -(-run // 4), site.int("groups") * each(site) / 16
-    pixels = site.output.elements / int(site.const("weight").shape[0])
-    work = pixels / 4 * (blocks * (fours * 21.0 + 110.0 + 12.0 * count) + 20.0)
+    fours, blocks = count * -(-run // 4), site.int("groups") * -(-each(site) // 16)
+    high, ones, calls = _simd.tiles(site, site.output.row_elements // int(site.const("weight").shape[0]))
+    work = blocks * (
+        high * (fours * 20.0 + 110.0 + 12.0 * count) + ones * (fours * 8.0 + 45.0 + 9.0 * count) + calls * 50.0
+    )
     work += site.output.rows * (60.0 + site.ints("kernel")[0] * (20.0 + sum(_simd.columns(site).values()) / 10.0))
     return Cost(
         work, work, 64 * fours * -(-each(site) // 16) * site.int("groups") + 8 * int(site.const("weight").shape[0])

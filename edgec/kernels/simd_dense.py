@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgec.ir.program import Site
 from edgec.kernels._mve import factors
 from edgec.kernels._packing import folded_bias
-from edgec.kernels._simd import BEHIND, PRIORITY, SIMD, fields, headers, is_int8, stream, variant
+from edgec.kernels._simd import BEHIND, PRIORITY, SIMD, fields, headers, is_int8, stream, tiles, variant
 from edgec.kernels.base import Cost, Kernel, Packed
 from edgec.kernels.dense import depth, outputs, pixels
 
@@ -26,10 +26,11 @@ def rows(site: Site, alone: bool, several: bool) -> int:
 
 
 def cost(site: Site) -> Cost:
-    """Instructions of the dot product form: a tile of 4 pixels by 16 channels takes 78 for 16 inputs and 110 to finish."""
-    fours, blocks = -(-depth(site) // 4), outputs(site) / 16
-    work = site.output.rows * pixels(site) / 4 * (blocks * (fours * 19.5 + 110.0) + 20.0)
-    return Cost(work, work, 64 * fours * -(-outputs(site) // 16) + 8 * outputs(site))
+    """Instructions of the dot product form: a tile of 4 pixels by 16 channels takes 20 for 4 inputs and 110 to finish, of one 8 and 45."""
+    inputs, blocks = -(-depth(site) // 4), -(-outputs(site) // 16)
+    fours, ones, calls = tiles(site, pixels(site))
+    work = blocks * (fours * (inputs * 20.0 + 110.0) + ones * (inputs * 8.0 + 45.0) + calls * 50.0) + calls * 30.0
+    return Cost(work, work, 64 * inputs * blocks + 8 * outputs(site))
 
 
 KERNELS = [
