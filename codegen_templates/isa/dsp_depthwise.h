@@ -53,21 +53,24 @@ typedef void edgec_dw3_rows(const edgec_dw3_call_t *call);
     "pkhbt r9, r5, r6, lsl #16\n" "str r9, " a1 "\n" "pkhtb r9, r8, r7, asr #16\n" "str r9, " a2 "\n" \
     "pkhtb r9, r6, r5, asr #16\n" "str r9, " a3 "\n" "pkhbt r9, r7, r8, lsl #16\n" "str r9, " a0 "\n"
 
-/* `count` >= 1 columns of two rows; step: bytes from one column of a row to the next. */
-EDGEC_NAKED void edgec_dw3_pack2(EDGEC_ARG uint32_t *at, EDGEC_ARG const int8_t *a, EDGEC_ARG const int8_t *b, EDGEC_ARG int step_a,
-                                 EDGEC_ARG int step_b, EDGEC_ARG int count)
-{
-    __asm__ volatile(
-        "push {r4-r9}\n" "ldrd r4, r12, [sp, #24]\n" "lsrs r12, r12, #1\n" "bcc 1f\n"
-        "ldr r5, [r1]\n" "ldr r6, [r2]\n" "add r1, r1, r3\n" "add r2, r2, r4\n" EDGEC_DW3_PAIR("[r0], #32", "[r0, #8]", "[r0, #16]", "[r0, #24]")
-        "cmp r12, #0\n" "beq 2f\n"
-        "1:\n"
-        "ldr r5, [r1]\n" "ldr r6, [r2]\n" EDGEC_DW3_PAIR("[r0], #64", "[r0, #8]", "[r0, #16]", "[r0, #24]")
-        "ldr r5, [r1, r3]\n" "ldr r6, [r2, r4]\n" "add r1, r1, r3, lsl #1\n" "add r2, r2, r4, lsl #1\n"
-        EDGEC_DW3_PAIR("[r0, #-32]", "[r0, #-24]", "[r0, #-16]", "[r0, #-8]")
-        "subs r12, r12, #1\n" "bne 1b\n"
-        "2:\n" "pop {r4-r9}\n" "bx lr\n");
-}
+/* `count` >= 1 columns of two rows; step: bytes from one column of a row to the next; a channel's words lie `gap` bytes behind those of the one before;
+ * an odd number starts in the middle of the loop, which makes two columns a turn. */
+#define EDGEC_DW3_PACK2(name, gap) \
+    EDGEC_NAKED void name(EDGEC_ARG uint32_t *at, EDGEC_ARG const int8_t *a, EDGEC_ARG const int8_t *b, EDGEC_ARG int step_a, EDGEC_ARG int step_b, \
+                          EDGEC_ARG int count) \
+    { \
+        __asm__ volatile( \
+            "push {r4-r9}\n" "ldrd r4, r12, [sp, #24]\n" "lsrs r12, r12, #1\n" "bcc 1f\n" \
+            "add r0, r0, #4*" #gap "\n" "sub r1, r1, r3\n" "sub r2, r2, r4\n" "add r12, r12, #1\n" "b 2f\n" \
+            "1:\n" \
+            "ldr r5, [r1]\n" "ldr r6, [r2]\n" EDGEC_DW3_PAIR("[r0], #8*" #gap, "[r0, #" #gap "]", "[r0, #2*" #gap "]", "[r0, #3*" #gap "]") \
+            "2:\n" \
+            "ldr r5, [r1, r3]\n" "ldr r6, [r2, r4]\n" "add r1, r1, r3, lsl #1\n" "add r2, r2, r4, lsl #1\n" \
+            EDGEC_DW3_PAIR("[r0, #-4*" #gap "]", "[r0, #-3*" #gap "]", "[r0, #-2*" #gap "]", "[r0, #-" #gap "]") \
+            "subs r12, r12, #1\n" "bne 1b\n" \
+            "pop {r4-r9}\n" "bx lr\n"); \
+    }
+EDGEC_DW3_PACK2(edgec_dw3_pack2, 8)
 
 /* The same for one row: the other half of the words is never read. */
 #define EDGEC_DW3_SINGLE(a0, a1, a2, a3) \
@@ -78,32 +81,34 @@ EDGEC_NAKED void edgec_dw3_pack1(EDGEC_ARG uint32_t *at, EDGEC_ARG const int8_t 
 {
     __asm__ volatile(
         "push {r5, r6}\n" "lsrs r3, r3, #1\n" "bcc 1f\n"
-        "ldr r5, [r1]\n" "add r1, r1, r2\n" EDGEC_DW3_SINGLE("[r0], #32", "[r0, #8]", "[r0, #16]", "[r0, #24]")
-        "cmp r3, #0\n" "beq 2f\n"
+        "add r0, r0, #32\n" "sub r1, r1, r2\n" "add r3, r3, #1\n" "b 2f\n"
         "1:\n"
         "ldr r5, [r1]\n" EDGEC_DW3_SINGLE("[r0], #64", "[r0, #8]", "[r0, #16]", "[r0, #24]")
+        "2:\n"
         "ldr r5, [r1, r2]\n" "add r1, r1, r2, lsl #1\n" EDGEC_DW3_SINGLE("[r0, #-32]", "[r0, #-24]", "[r0, #-16]", "[r0, #-8]")
         "subs r3, r3, #1\n" "bne 1b\n"
-        "2:\n" "pop {r5, r6}\n" "bx lr\n");
+        "pop {r5, r6}\n" "bx lr\n");
 }
 /* clang-format on */
 #else
-static inline void edgec_dw3_pack2(uint32_t *at, const int8_t *a, const int8_t *b, int step_a, int step_b, int count)
-{
-    for (; count > 0; --count, at += 8, a += step_a, b += step_b) {
-        for (int c = 0; c < 4; ++c) {
-            at[2 * c] = ((uint32_t)(int32_t)a[c] & 0xffffu) | (uint32_t)(int32_t)b[c] << 16;
-        }
+#define EDGEC_DW3_PACK2(name, gap) \
+    static inline void name(uint32_t *at, const int8_t *a, const int8_t *b, int step_a, int step_b, int count) \
+    { \
+        for (; count > 0; --count, at += (gap), a += step_a, b += step_b) { \
+            for (int c = 0; c < 4; ++c) { \
+                at[(gap) / 4 * c] = ((uint32_t)(int32_t)a[c] & 0xffffu) | (uint32_t)(int32_t)b[c] << 16; \
+            } \
+        } \
     }
-}
+EDGEC_DW3_PACK2(edgec_dw3_pack2, 8)
 
 static inline void edgec_dw3_pack1(uint32_t *at, const int8_t *a, int step_a, int count)
 {
     edgec_dw3_pack2(at, a, a, step_a, step_a, count);
 }
 
-/* One or two output rows of four channels. */
-static inline void edgec_dw3_plain(const edgec_dw3_call_t *call, int rows, int outputs, int stride, int shift, int left)
+/* One, two or four output rows of four channels; words: of a channel in a column. */
+static inline void edgec_dw3_plain(const edgec_dw3_call_t *call, int rows, int outputs, int stride, int words, int shift, int left)
 {
     for (int c = 0; c < 4; ++c) {
         const int32_t *const s = call->stream + 5 * c;
@@ -111,9 +116,9 @@ static inline void edgec_dw3_plain(const edgec_dw3_call_t *call, int rows, int o
             const int y = i / outputs, ox = i % outputs;
             int32_t acc = s[0];
             for (int k = 0; k < 3; ++k) {
-                const uint32_t *const x = call->x + (ox * stride + k) * 8 + 2 * c;
+                const uint32_t *const x = call->x + ((ox * stride + k) * 4 + c) * words + y / 2;
                 const uint32_t above = edgec_sxtb16((uint32_t)s[2 + k]), below = edgec_sxtb16_ror8((uint32_t)s[2 + k]);
-                acc = y ? edgec_smlad(x[1], below, edgec_smlabb(above, x[0] >> 16, acc)) : edgec_smlabt(x[1], below, edgec_smlad(x[0], above, acc));
+                acc = y % 2 ? edgec_smlad(x[1], below, edgec_smlabb(above, x[0] >> 16, acc)) : edgec_smlabt(x[1], below, edgec_smlad(x[0], above, acc));
             }
             acc = edgec_smmla(edgec_left(acc, left), s[1], call->round) >> shift;
             call->out[y * call->pitch + ox * call->channels + c] = edgec_ssat8(acc);
@@ -122,43 +127,46 @@ static inline void edgec_dw3_plain(const edgec_dw3_call_t *call, int rows, int o
 }
 #endif
 
-/* `count` columns beside the image hold the zero point. */
-static inline void edgec_dw3_fill(uint32_t *x, int count, int32_t zero)
+/* Columns beside the image hold the zero point. */
+static inline void edgec_dw3_fill(uint32_t *x, int words, int32_t zero)
 {
-    for (int i = 0; i < 8 * count; ++i) {
+    for (int i = 0; i < words; ++i) {
         x[i] = ((uint32_t)zero & 0xffffu) | (uint32_t)zero << 16;
     }
 }
 
-/* All channels of one (two NULL or the last of an odd number) or two output rows.  rows: pointers to the input rows, NULL in the padding;
- * scratch: 32 bytes for each column of the windows of a row, and 32 more. */
-EDGEC_SHARED void edgec_dw3_band(const edgec_dw3_t *dw, const int8_t *const *rows, int8_t *out, void *scratch, int two, edgec_dw3_rows *run)
+typedef void edgec_dw3_pack(uint32_t *at, const int8_t *a, const int8_t *b, int step_a, int step_b, int count);
+
+/* All channels of `count` output rows: one or two (words: 2, the row pairs of a channel) or four (3).  rows: pointers to the input rows,
+ * NULL in the padding; scratch: 16 * words bytes for each column of the windows of a row, and 32 more; at, step: room for 2 * words rows. */
+static inline void edgec_dw3_channels(const edgec_dw3_t *dw, const int8_t *const *rows, int8_t *out, void *scratch, int count, int words,
+                                      const int8_t **at, int *step, edgec_dw3_pack *pack2, edgec_dw3_rows *run)
 {
     uint32_t *const x = (uint32_t *)scratch + ((32u - ((uintptr_t)scratch & 31u)) & 31u) / 4u;
-    const int span = (dw->out - 1) * dw->stride + 3, block = two ? 2 : 4, channels = dw->channels;
+    const int span = (dw->out - 1) * dw->stride + 3, block = count == 1 ? 4 : 2, channels = dw->channels;
     const int inner = dw->pad + dw->size < span ? dw->size : span - dw->pad;
     const int used = dw->out * dw->stride * 32;
     const int32_t zero = dw->zx;
     const int8_t padding[4] = { (int8_t)zero, (int8_t)zero, (int8_t)zero, (int8_t)zero };
-    edgec_dw3_call_t call = { dw->round, channels, dw->out * channels, x + dw->out / block * block * dw->stride * 8, 8 - used,
-                              1 - dw->out * channels, dw->stream, dw->out % block, x, out };
-    edgec_dw3_fill(x, dw->pad, dw->zx);
-    edgec_dw3_fill(x + (dw->pad + inner) * 8, span - dw->pad - inner, dw->zx);
-    const int8_t *at[4] = { padding, padding, padding, padding };
-    int step[4] = { 0, 0, 0, 0 };
-    for (int k = 0; k < 3 + two; ++k) {
-        if (rows[k] != NULL) {
-            at[k] = rows[k];
-            step[k] = channels;
-        }
+    const uint32_t *const end = x + (words == 3 ? 12 : dw->out / block * block * dw->stride * 8); /* of the channels, if unrolled by columns */
+    edgec_dw3_call_t call = { dw->round, channels, dw->out * channels, end, 8 - used, 1 - dw->out * channels, dw->stream, dw->out % block, x, out };
+    uint32_t *const inside = x + dw->pad * 4 * words;
+    edgec_dw3_fill(x, dw->pad * 4 * words, dw->zx);
+    edgec_dw3_fill(inside + inner * 4 * words, (span - dw->pad - inner) * 4 * words, dw->zx);
+    for (int k = 0; k < 2 * words; ++k) {
+        const int present = k < 2 + count && rows[k] != NULL;
+        at[k] = present ? rows[k] : padding;
+        step[k] = present ? channels : 0;
     }
-    uint32_t *const inside = x + dw->pad * 8;
     for (int c = 0;;) {
-        edgec_dw3_pack2(inside, at[0], at[1], step[0], step[1], inner);
-        if (two) {
-            edgec_dw3_pack2(inside + 1, at[2], at[3], step[2], step[3], inner);
-        } else {
+        pack2(inside, at[0], at[1], step[0], step[1], inner);
+        if (count == 1) {
             edgec_dw3_pack1(inside + 1, at[2], step[2], inner);
+        } else {
+            pack2(inside + 1, at[2], at[3], step[2], step[3], inner);
+        }
+        if (words == 3) {
+            pack2(inside + 2, at[4], at[5], step[4], step[5], inner);
         }
         run(&call);
         const int next = channels - 4 - c < 4 ? channels - 4 - c : 4; /* the last four may repeat some of the four before */
@@ -168,10 +176,17 @@ EDGEC_SHARED void edgec_dw3_band(const edgec_dw3_t *dw, const int8_t *const *row
         c += next;
         call.stream += 5 * next;
         call.out += next;
-        for (int k = 0; k < 4; ++k) {
+        for (int k = 0; k < 2 * words; ++k) {
             at[k] += step[k] != 0 ? next : 0;
         }
     }
+}
+
+EDGEC_SHARED void edgec_dw3_band(const edgec_dw3_t *dw, const int8_t *const *rows, int8_t *out, void *scratch, int two, edgec_dw3_rows *run)
+{
+    const int8_t *at[4];
+    int step[4];
+    edgec_dw3_channels(dw, rows, out, scratch, 1 + two, 2, at, step, edgec_dw3_pack2, run);
 }
 
 /* n output rows: two at a time where the kernel has a form for two. */

@@ -45,7 +45,29 @@ def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
     """Stride and shifts are written into the code."""
     found = doubled_shift(site, AXES)
     assert found is not None
-    return {"stride": site.ints("stride")[1], "shift": found[0], "left": found[1]}
+    return {"stride": site.ints("stride")[1], "shift": found[0], "left": found[1], "width": 0}
+
+
+WORTH = 1 << 16  # multiply-accumulates from which a function for one width and number of channels is worth its flash
+
+
+def usable_four(site: Site) -> bool:
+    """Stride 1, rows of few columns, four rows of results within the offsets of STRB: a function unrolled by the columns of four rows."""
+    width, channels = site.ints("out")[1], site.int("channels")
+    small = width <= 8 and 4 * width * channels <= 4096 and site.output.rows >= 4
+    return small and 9 * site.output.elements >= WORTH and usable(site) and site.ints("stride") == (1, 1)
+
+
+def variant_four(site: Site) -> Mapping[str, Scalar | str | bool]:
+    """Columns and channels are written into the code too."""
+    return {**variant(site), "width": site.ints("out")[1], "channels": site.int("channels")}
+
+
+def rows_four(site: Site, alone: bool, several: bool) -> int:
+    """Four rows a call, where images are a multiple of that or there is only one."""
+    reach = site.step.reach[0]
+    together = isinstance(reach, Window) and (reach.out_height % 4 == 0 or reach.out_height == site.output.rows)
+    return 4 if several and together else rows(site, alone, several)
 
 
 def rows(site: Site, alone: bool, several: bool) -> int:
@@ -74,3 +96,19 @@ def cost(site: Site) -> Cost:
     one = 4 * (20 + out // 4 * four + out % 4 * 21) + 27 * inner + 110
     work = fours * (pairs * two + singles * one) + (pairs + singles) * (60 + 8 * span)
     return Cost(work, (1.15 + 0.04 * stride + 0.55 / out) * work, 20 * channels)
+
+
+def scratch_four(site: Site) -> int:
+    """Three row pairs of four channels where a call makes four rows."""
+    return 48 * (site.ints("out")[1] + 2) + 32 if site.step.group >= 4 else scratch(site)
+
+
+def cost_four(site: Site) -> Cost:
+    """Instructions: packing of the columns, outputs, start of a channel and of four channels; rows beside fours as `cost` says."""
+    if site.step.group < 4:
+        return cost(site)
+    out, channels, total = site.ints("out")[1], site.int("channels"), site.output.rows
+    inner, groups = min(site.ints("size")[1], out + 2), -(-channels // 4)
+    four = 4 * (20 + 2 * (out // 2 * 44 + out % 2 * 25)) + 49 * inner + 200
+    work = total // 4 * (groups * four + 60 + 12 * (out + 2)) + total % 4 / total * cost(site).instructions
+    return Cost(work, (1.2 + 0.55 / out) * work, 20 * channels)

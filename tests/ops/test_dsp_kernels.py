@@ -34,6 +34,16 @@ NARROW = [
     *(dense(100 + k, (5, k), 7) for k in (1, 4, 12, 16, 20, 31)),
 ]
 
+UNROLLED = [
+    *(
+        conv(120 + w, (1, c, 7300 // (w * c) + 2, w), c, (3, 3), pads=[1, 1, 1, 1], group=c)
+        for w in range(1, 9)
+        for c in (60 + w,)
+    ),
+    conv(130, (2, 67, 14, 5), 67, (3, 3), pads=[0, 2, 0, 0], group=67),
+    conv(131, (2, 66, 13, 7), 66, (3, 3), pads=[2, 0, 1, 2], group=66),
+]
+
 
 def forced(layers, name):
     """The layers as one program whose steps name that kernel wherever it can compute them."""
@@ -76,3 +86,19 @@ def test_the_emulated_cortex_m_gives_the_same_bytes(tmp_path, cpu, name):
     got, program = package_and_run(tmp_path, program, sample, load_target(cpu))
     want = Interpreter(program, references()).run(sample)
     assert got == b"".join(np.ascontiguousarray(want[p.name]).tobytes() for p in program.outputs)
+
+
+@pytest.mark.parametrize("cpu", [None, "cortex-m4"])
+def test_depthwise_unrolled_by_columns_makes_four_rows_a_call(tmp_path, cpu):
+    from tests.ops.arm import check_on, emulated, step_by_step
+    from tests.ops.harness import run_program
+
+    name = "depthwise3_s8_dsp4"
+    program, sample = forced([*UNROLLED, *corner(UNROLLED[4])], name)
+    assert sum(s.kernel == name for s in program.steps) >= len(UNROLLED)
+    ready = step_by_step(program, emulated("cortex-m4"), False, True)
+    assert 4 in {s.group for s in ready.steps}
+    if cpu is None:
+        run_program(ready, [sample], DSP, planned=True)
+    else:
+        check_on(emulated(cpu), tmp_path / "net", ready, [sample])
