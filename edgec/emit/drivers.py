@@ -175,7 +175,7 @@ class Drivers:
                 loop = (
                     f"int y = {total - group}; y >= 0; y -= {group}"
                     if segment.reverse
-                    else f"int y = 0; y < {total}; y += {group}"
+                    else f"int y = {-part.step.shift}; y < {total}; y += {group}"
                 )
                 body = [f"    for ({loop}) {{", f"        {part.symbol}(y);", "    }"]
             return f"{head}\n/* {what} */\nstatic EDGEC_NOINLINE void {name}(void)\n{{\n" + "\n".join(body) + "\n}\n"
