@@ -65,12 +65,6 @@ class Tensor:
         return (shifted.astype(np.float32) * self.scales.astype(np.float32).reshape(along)).astype(np.float32)
 
 
-def is_int8(unit: Unit) -> bool:
-    """Whether a unit can be computed in int8: its result and every operand are quantized to 8 bits."""
-    eight = unit.quant is not None and unit.quant.bits == 8
-    return eight and all(t is None or (t.is_quantized and t.dtype != "int16") for t in unit.inputs)
-
-
 def is_quantized(unit: Unit) -> bool:
     """Whether a unit can be computed in integers of 8 or 16 bits: its result and every operand are quantized."""
     return unit.quant is not None and all(t is None or t.is_quantized for t in unit.inputs)

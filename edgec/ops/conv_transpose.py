@@ -30,7 +30,7 @@ from edgec.ops._convolution import (
     stored_bias,
 )
 from edgec.ops._layout import channels_last
-from edgec.ops.base import Lowering, Op, Tensor, Unit, is_int8
+from edgec.ops.base import Lowering, Op, Tensor, Unit
 from edgec.ops.elementwise import rows_of
 from edgec.ops.pool import Side, geometry
 
@@ -91,7 +91,8 @@ def transposed_layer(unit: Unit, ctx: Lowering, x: Tensor, weight: Tensor, group
 
     channels = weight.const.shape[1] * groups
     bias = real_bias(unit, ctx, channels, 2)
-    if not (is_int8(unit) and can_be_integer(unit, x, weight, 1)):
+    eight = unit.quant is not None and unit.quant.bits == 8 and x.dtype != "int16"
+    if not (eight and can_be_integer(unit, x, weight, 1)):
         return float_layer(unit, ohwi(weight.real()), bias)
     assert x.quant is not None and weight.scales is not None and weight.zero_points is not None
     repeat = groups if weight.scales.size > 1 else 1

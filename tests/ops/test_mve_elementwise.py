@@ -49,11 +49,8 @@ def additions() -> list[Case]:
 def test_additions_tables_and_pools(tmp_path):
     target, rng = emulated("cortex-m55"), np.random.default_rng(1)
     cases = [*pools(), *additions()]
-    values = [rng.integers(-128, 128, case.inputs[0].shape).astype(np.int8) for case in cases]
+    values = [[rng.integers(-128, 128, t.shape).astype(np.int8) for t in case.inputs] for case in cases]
     program, sample = merged(cases, values)
-    for port in program.inputs:
-        if port.name not in sample:
-            sample[port.name] = rng.integers(-128, 128, port.shape).astype(np.int8)
     extremes = {name: np.where(x >= 0, np.int8(127), np.int8(-128)) for name, x in sample.items()}
     for number, whole in enumerate((program, accumulated(program))):
         placed = step_by_step(whole, target, True, True)
