@@ -194,4 +194,4 @@ class Op:
         return 0
 
 
-__all__ = ["Lowering", "Op", "Tensor", "Unit", "is_int8", "is_quantized"]
+__all__ = ["Lowering", "Op", "Tensor", "Unit", "is_quantized"]
