@@ -120,7 +120,7 @@ def ram_table() -> str:
         cost = f"{whole['instructions'] / loose['instructions']:.3f}x"
         return [name, whole["ram"]["total"], pushed and pushed["ram"]["total"], loose["ram"]["total"], cost]
 
-    head = "model|RAM, input resident|RAM, input by rows|RAM, layer by layer|instructions against layer by layer"
+    head = "model|RAM, input resident|RAM, input by rows|RAM with --ram 8M|instructions against --ram 8M"
     return table(head, map(row, MEMORY))
 
 
