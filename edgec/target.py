@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,14 +29,20 @@ FEATURES = frozenset(
     {"armv6m", "thumb2", "div", "dsp", "fpu", "fpu64", "mve", "mvefp", "hardware_multiply", "simd", "neon", "simd128"}
 )
 FAMILIES = frozenset({"arm64", "wasm"})
-HOLDS = frozenset({"code", "weights", "data", "arena"})
+HOLDS = {"code": "flash", "weights": "flash", "data": "ram", "arena": "ram"}
+"""Program parts by the kind of memory they need; code and data lie in one region, weights and arena may lie in several."""
 LIMITS = frozenset({"matrix", "vector", "convolution", "winograd2", "winograd4", "depthwise", "depthwise_strided"})
 """Kinds of layers: a constant matrix times many pixels or times one vector; windows, plain and by Winograd; depthwise windows."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """One region: `origin` and `size` in bytes; `holds` the program parts the linker puts there; `speed` in words."""
+    """One region: `origin` and `size` in bytes; `holds` the program parts the linker puts there; `speed` in words.
+
+    `arena` (in RAM) and `weights` (in flash) may be held by several regions, which are filled in the order of their `wait_states`,
+    what is used most first: cycles that an access takes beyond those of the fastest memory, as the processor sees it (behind a
+    cache, on average).  `reserve`: bytes of the region that are left to others (the application, its stack, the serial harness).
+    """
 
     name: str
     kind: str
@@ -44,6 +50,8 @@ class Memory:
     size: int
     speed: str = ""
     holds: tuple[str, ...] = ()
+    wait_states: int = 0
+    reserve: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,11 +128,14 @@ class Target:
         """All flash of the board."""
         return sum(region.size for region in self.memory if region.kind == "flash")
 
+    def regions(self, part: str) -> tuple[Memory, ...]:
+        """The regions that hold `part` (code, weights, data or arena), fastest first; of equal ones as the file has them."""
+        return tuple(sorted((m for m in self.memory if part in m.holds), key=lambda m: m.wait_states))
+
     def region(self, part: str) -> Memory:
-        """The region that holds `part` (code, weights, data or arena)."""
-        for region in self.memory:
-            if part in region.holds:
-                return region
+        """The fastest region that holds `part`."""
+        for region in self.regions(part):
+            return region
         raise UsageError(f"target '{self.name}' has no memory for '{part}'", hint="name a board, see `edgec targets`")
 
 
@@ -173,7 +184,7 @@ def _join(
         flags=_strings(cpu_path, cpu, "flags"),
         zig_cpu=_text(cpu_path, cpu, "zig_cpu"),
         endian=str(cpu.get("endian", "little")),
-        memory=tuple(_memory(board_path, entry) for entry in board.get("memory", [])),
+        memory=_memories(board_path, board.get("memory", [])),
         port=board.get("port"),
         qemu=board.get("qemu"),
         clock_hz=board.get("clock_hz"),
@@ -210,6 +221,17 @@ def _features(path: Path, data: Mapping[str, Any]) -> frozenset[str]:
     return features
 
 
+def _memories(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[Memory, ...]:
+    """All regions of a board: names differ, no part that must lie together is spread."""
+    found = tuple(_memory(path, entry) for entry in entries)
+    if len({region.name for region in found}) < len(found):
+        raise _broken(path, "two regions of memory have one name")
+    for part in ("code", "data"):
+        if sum(part in region.holds for region in found) > 1:
+            raise _broken(path, f"'{part}' cannot be spread over several regions of memory, only weights and arena can")
+    return found
+
+
 def _memory(path: Path, entry: Mapping[str, Any]) -> Memory:
     region = Memory(
         name=_text(path, entry, "name"),
@@ -218,13 +240,23 @@ def _memory(path: Path, entry: Mapping[str, Any]) -> Memory:
         size=_number(path, entry, "size"),
         speed=str(entry.get("speed", "")),
         holds=_strings(path, entry, "holds") if "holds" in entry else (),
+        wait_states=_number(path, entry, "wait_states") if "wait_states" in entry else 0,
+        reserve=_number(path, entry, "reserve") if "reserve" in entry else 0,
     )
     if region.kind not in ("ram", "flash"):
         raise _broken(path, f"memory '{region.name}': kind must be ram or flash, not '{region.kind}'")
     if region.size <= 0 or region.origin < 0 or region.origin + region.size > 1 << 32:
         raise _broken(path, f"memory '{region.name}' does not lie within 32-bit addresses")
-    if set(region.holds) - HOLDS:
-        raise _broken(path, f"memory '{region.name}': holds takes {sorted(HOLDS)}")
+    for part in region.holds:
+        if HOLDS.get(part) != region.kind:
+            able = sorted(known for known, kind in HOLDS.items() if kind == region.kind)
+            raise _broken(
+                path, f"memory '{region.name}': holds takes {able} where the kind is {region.kind}, not '{part}'"
+            )
+    if region.wait_states < 0 or not 0 <= region.reserve <= region.size:
+        raise _broken(
+            path, f"memory '{region.name}': wait_states and reserve are not negative, reserve is within the region"
+        )
     return region
 
 

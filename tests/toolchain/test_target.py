@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,10 @@ def test_every_target_loads(name: str) -> None:
     assert f"-mcpu={target.cpu}" in target.flags
     assert "-O2" in target.flags
     assert target.clock_hz
-    for part in ("code", "weights", "data", "arena"):
-        assert sum(part in region.holds for region in target.memory) == 1
+    for part in ("code", "data"):
+        assert len(target.regions(part)) == 1
+    assert target.regions("weights")
+    assert target.regions("arena")
     spans = sorted((region.origin, region.origin + region.size) for region in target.memory)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
 
@@ -70,6 +73,36 @@ def test_unknown_target_suggests() -> None:
 
 BOARD = 'description = "d"\ncpu = "c"\n[[memory]]\nname = "m"\nkind = "ram"\norigin = 0\nsize = 16\n'
 CPU = 'description = "d"\nemulated_board = "b"\nflags = []\nzig_cpu = "z"\nfeatures = []\n'
+REGION = '[[memory]]\nname = "n"\nkind = "ram"\norigin = 16\nsize = 16\n'
+
+
+@pytest.fixture(autouse=True)
+def forget_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield
+    monkeypatch.undo()
+    module._files.cache_clear()
+    load_target.cache_clear()
+
+
+def with_files(folder: Path, monkeypatch: pytest.MonkeyPatch, board: str, cpu: str) -> None:
+    """Makes `b` the only board and `c` the only CPU there is, until the test ends."""
+    for kind, text in (("board", board), ("cpu", cpu)):
+        (folder / kind).mkdir()
+        (folder / kind / f"{kind[0]}.toml").write_text(text)
+    monkeypatch.setattr(module, "targets_dir", lambda: folder)
+    module._files.cache_clear()
+    load_target.cache_clear()
+
+
+def test_regions_of_one_part_are_ordered_by_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board states as many regions for the arena as it has; the fastest comes first, of equal ones the first of the file."""
+    slow, fast = 'wait_states = 4\nreserve = 8\nholds = ["data", "arena"]\n', 'holds = ["arena"]\n'
+    with_files(tmp_path, monkeypatch, BOARD + slow + REGION + fast + REGION.replace('"n"', '"o"') + fast, CPU)
+    target = load_target("b")
+    assert [region.name for region in target.regions("arena")] == ["n", "o", "m"]
+    assert target.region("arena").name == "n"
+    assert target.region("data").reserve == 8
+    assert target.regions("weights") == ()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +112,11 @@ CPU = 'description = "d"\nemulated_board = "b"\nflags = []\nzig_cpu = "z"\nfeatu
         (BOARD.replace("size = 16", "size = -1"), CPU, "32-bit"),
         (BOARD.replace("size = 16", 'size = "16"'), CPU, "integer"),
         (BOARD + 'holds = ["soup"]\n', CPU, "holds takes"),
+        (BOARD + 'holds = ["weights"]\n', CPU, "where the kind is ram, not 'weights'"),
+        (BOARD + "reserve = 17\n", CPU, "reserve is within"),
+        (BOARD + "wait_states = -1\n", CPU, "not negative"),
+        (BOARD + REGION.replace('"n"', '"m"'), CPU, "one name"),
+        (BOARD + 'holds = ["data"]\n' + REGION + 'holds = ["data"]\n', CPU, "cannot be spread"),
         (BOARD, CPU.replace("features = []", 'features = ["quantum"]'), "quantum"),
         (BOARD, CPU + "[timing]\nrules = 3\n", "timing.rules"),
         (BOARD.replace('"c"', '"nobody"'), CPU, "nobody"),
@@ -88,17 +126,7 @@ CPU = 'description = "d"\nemulated_board = "b"\nflags = []\nzig_cpu = "z"\nfeatu
 def test_broken_files_say_why(
     board: str, cpu: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for kind, text in (("board", board), ("cpu", cpu)):
-        (tmp_path / kind).mkdir()
-        (tmp_path / kind / f"{kind[0]}.toml").write_text(text)
-    monkeypatch.setattr(module, "targets_dir", lambda: tmp_path)
-    module._files.cache_clear()
-    load_target.cache_clear()
-    try:
-        with pytest.raises(EdgecError, match=words) as caught:
-            load_target("b")
-        assert caught.value.hint
-    finally:
-        monkeypatch.undo()
-        module._files.cache_clear()
-        load_target.cache_clear()
+    with_files(tmp_path, monkeypatch, board, cpu)
+    with pytest.raises(EdgecError, match=words) as caught:
+        load_target("b")
+    assert caught.value.hint
