@@ -90,7 +90,7 @@ class Target:
     """One thing to compile for.  `kind`: cpu, board, platform or host; `board`: its own or its emulated board, None
     for platforms and the host; `cpu` of a platform: its family.
 
-    `isa`: instruction-set features (see FEATURES); `flags`: compiler flags; `port`: folder under firmware/port, None
+    `isa`: instruction-set features (see FEATURES); `flags`: compiler flags; `port`: C files under firmware/port, none
     where there is no firmware port; `qemu`: machine name, None where there is no emulator; `defines`: for the port;
     `costs`: the CPU whose table under targets/cost predicts instructions, "" for none; `limits`: the best known instructions
     per multiply-accumulate by kind of layer (see LIMITS), of a platform those of its `measured` variant.
@@ -106,7 +106,7 @@ class Target:
     zig_cpu: str = ""
     endian: str = "little"
     memory: tuple[Memory, ...] = ()
-    port: str | None = None
+    port: tuple[str, ...] = ()
     qemu: str | None = None
     clock_hz: int | None = None
     serial: Serial = field(default_factory=Serial)
@@ -185,7 +185,7 @@ def _join(
         zig_cpu=_text(cpu_path, cpu, "zig_cpu"),
         endian=str(cpu.get("endian", "little")),
         memory=_memories(board_path, board.get("memory", [])),
-        port=board.get("port"),
+        port=_strings(board_path, board, "port") if "port" in board else (),
         qemu=board.get("qemu"),
         clock_hz=board.get("clock_hz"),
         serial=Serial(int(serial.get("baud", 115200)), str(serial.get("port_hint", ""))),

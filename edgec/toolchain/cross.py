@@ -61,7 +61,7 @@ def build_program(folder: Path, target: Target, variant: Variant, out: Path, tra
         compiler,
         [(source, out / "harness" / f"{source.stem}.o") for source in harness],
         [root / "harness", package.path],
-        glue_defines([package], trace, clock_hz=0),
+        glue_defines([package], trace),
         flags,
     )
     upper = package.name.upper()

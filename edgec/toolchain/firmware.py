@@ -62,7 +62,7 @@ def build_firmware(
     it does not fit, BuildError with the compiler's message.
     """
     packages = [load_package(folder) for folder in folders]
-    if target.port is None:
+    if not target.port:
         hint = "compile for a board with a firmware port (`edgec targets`), or link the library into your own project"
         raise UsageError(f"edgec has no firmware port for '{target.name}'", hint=hint)
     job = _Build(packages, target, Path(out), trace, batch, toolchain or toolchain_for(target), tuple(harness_flags))
@@ -108,13 +108,14 @@ class _Build:
         sources = [root / "harness" / source for source in HARNESS_SOURCES]
         if self.batch:
             sources = [source for source in sources if source.name in ("infer.c", "text.c")]
-        sources += [root / "harness" / ("batch.c" if self.batch else "main.c"), root / "port/cortex_m/startup.c"]
-        sources += [root / "port" / str(self.target.port) / "port.c"]
-        sources += [root / "port/cortex_m/semihost.c"] if self.batch else []
+        sources += [root / "harness" / ("batch.c" if self.batch else "main.c")]
+        cortex_m = ("startup.c", "board.c", *(["semihost.c"] if self.batch else []))
+        sources += [root / "port/cortex_m" / name for name in cortex_m]
+        sources += [root / "port" / name for name in self.target.port]
         common = [(source, self.out / _HARNESS_FOLDER / f"{source.stem}.o") for source in sources]
         jobs = [*([] if name == "empty" else common), (glue, self.out / _HARNESS_FOLDER / f"{name}_glue.o")]
-        includes = [root / "harness", *(package.path for package in self.packages)]
-        defines = glue_defines(self.packages, self.trace, self.target.clock_hz or 0)
+        includes = [root / "harness", root / "port", *(package.path for package in self.packages)]
+        defines = glue_defines(self.packages, self.trace)
         defines += [f"{key}={value}u" for key, value in self.target.defines]
         compile_objects(self.toolchain.compiler(self.target), jobs, includes, defines, self.harness_flags)
         return [out for _, out in common] + [jobs[-1][1]]

@@ -40,10 +40,10 @@ def wire_format(package: Package) -> tuple[str, str, int]:
     return raw
 
 
-def glue_defines(packages: Sequence[Package], trace: bool, clock_hz: int) -> list[str]:
+def glue_defines(packages: Sequence[Package], trace: bool) -> list[str]:
     """Preprocessor definitions all harness files are compiled with."""
     floats = any(wire_format(package)[1] == "EDGEC_WIRE_FLOAT_ERROR" for package in packages)
-    return [f"EDGEC_TRACE={int(trace)}", f"EDGEC_WIRE_FLOAT={int(floats)}", f"EDGEC_CLOCK_HZ={clock_hz}u"]
+    return [f"EDGEC_TRACE={int(trace)}", f"EDGEC_WIRE_FLOAT={int(floats)}"]
 
 
 def write_glue(

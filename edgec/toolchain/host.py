@@ -97,7 +97,7 @@ def build_harness(folders: list[Path], out: Path, sanitize: bool = False, trace:
         compiler,
         [(source, out / "edgec-harness.d" / f"{source.stem}.o") for source in harness],
         includes,
-        glue_defines(packages, trace, clock_hz=0),
+        glue_defines(packages, trace),
         flags,
     )
     for package in packages:

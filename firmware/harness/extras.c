@@ -19,7 +19,7 @@ static void extra_info(void)
     text(model->build_hash);
     text_line("]");
     text_number_line("m-edgec-arena-", model->arena_bytes, "");
-    text_number_line("m-edgec-clock-", EDGEC_CLOCK_HZ, "");
+    text_number_line("m-edgec-clock-", port_clock_hz(), "");
     text_number_line("m-edgec-steps-", model->steps, "");
     text_number_line("m-edgec-models-", edgec_model_count, "");
     text_number_line("m-edgec-wire-", model->wire_bytes, "");

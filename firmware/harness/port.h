@@ -1,10 +1,10 @@
-/* What a board supplies to the harness.  One folder a board family under firmware/port/. */
+/* What a board supplies to the harness.  On a microcontroller firmware/port/cortex_m/board.c does, from the parts of parts.h. */
 #ifndef EDGEC_PORT_H
 #define EDGEC_PORT_H
 
 #include <stdint.h>
 
-/* Prepares the serial line (115200 8N1) and the microsecond clock. */
+/* Brings the processor to its speed, prepares the serial line (115200 8N1), the microsecond clock and the cycle counter. */
 void port_init(void);
 
 /* Sends one byte; waits while the transmitter is busy. */
@@ -15,6 +15,13 @@ int port_getc(void);
 
 /* Microseconds since port_init; 64 bits, so it does not wrap after 71 minutes. */
 uint64_t port_micros(void);
+
+/* Processor cycles, for differences below 2^32: counted where the core has a counter (DWT), otherwise microseconds times
+ * MHz.  On a host: nanoseconds. */
+uint32_t port_cycles(void);
+
+/* What the processor runs at, as the clock set-up left it (a board whose crystal is dead is slower); ticks of port_cycles. */
+uint32_t port_clock_hz(void);
 
 /* Lowest address the stack may reach, or NULL where the stack cannot be painted (a host). */
 uint32_t *port_stack_limit(void);

@@ -13,6 +13,7 @@ extern uint8_t __arena_start[], __arena_end[];
 
 int main(void);
 void Reset_Handler(void);
+extern void (*const vectors[16])(void);
 
 uint32_t *port_stack_limit(void) { return __stack_limit; }
 
@@ -29,6 +30,7 @@ static __attribute__((noinline, noreturn)) void start(void)
 
 __attribute__((noreturn)) void Reset_Handler(void)
 {
+    *(volatile uint32_t *)0xE000ED08u = (uint32_t)(uintptr_t)vectors; /* VTOR: a boot loader has its own (M0: ignored) */
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: coprocessors 10 and 11, FPU and MVE */
     __asm__ volatile("dsb\n\tisb" ::: "memory");
@@ -49,7 +51,7 @@ static __attribute__((noreturn)) void fault(void)
     }
 }
 
-__attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
+__attribute__((section(".vectors"), used)) void (*const vectors[16])(void) = {
     (void (*)(void))(uintptr_t)__stack_top, Reset_Handler, fault, fault, fault, fault, fault, fault,
     fault, fault, fault, fault, fault, fault, fault, fault,
 };

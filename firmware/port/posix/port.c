@@ -25,6 +25,15 @@ uint64_t port_micros(void)
     return (uint64_t)((int64_t)(now.tv_sec - begin.tv_sec) * 1000000 + (now.tv_nsec - begin.tv_nsec) / 1000);
 }
 
+uint32_t port_cycles(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+}
+
+uint32_t port_clock_hz(void) { return 1000000000u; }
+
 /* Only where an emulator counts (its stack is all there from the start): 256 KB below the caller. */
 uint32_t *port_stack_limit(void)
 {
