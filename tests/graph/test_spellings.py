@@ -105,6 +105,14 @@ def test_forms(tmp_path: Path, opset: int, body: str, left: list[str]) -> None:
     assert [node.op_type for node in made.graph] == left
 
 
+def test_silu_beside_a_gate_is_fused_once(tmp_path: Path) -> None:
+    """The fusions run again after a later pass changed the graph: the function made in the first round stays what it is."""
+    text = """g (float[1, 4, 3, 3] x) => (float[1, 4, 3, 3] y) {
+        a = Conv (x, w) s = Sigmoid (a) b = Mul (a, s) i = Identity (b) c = Conv (i, v)
+        m = GlobalAveragePool (c) g = Sigmoid (m) y = Mul (g, c) }"""
+    assert same(tmp_path, text, w=(4, 4, 1, 1), v=(4, 4, 1, 1)).count("SiLU") == 1
+
+
 @pytest.mark.parametrize("layer", ["Conv", "ConvTranspose", "Gemm"])
 def test_batch_norm_behind_a_layer(tmp_path: Path, layer: str) -> None:
     dims, out = ("1, 4", "1, 6") if layer == "Gemm" else ("1, 4, 5, 5", "1, 6, a, b")
