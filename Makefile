@@ -7,12 +7,12 @@ BIN    := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench sweep wheel clean tools venv
+.PHONY: help demo test lint bench sweep wheel clean tools board-tools venv
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
-demo: venv tools ## compile, build, verify and measure the bundled digits model on an emulated Cortex-M4
+demo: venv board-tools ## compile, build, verify and measure the bundled digits model on an emulated Cortex-M4
 	@$(BIN)/python examples/digits/demo.py build/digits
 
 # pytest stays last: its closing line is the result of the whole run.
@@ -46,4 +46,7 @@ $(VENV)/.stamp: pyproject.toml .ci/tools
 	@touch $@
 
 tools:
-	@bash .ci/tools build
+	@bash .ci/tools all
+
+board-tools:
+	@bash .ci/tools board
