@@ -13,7 +13,7 @@ from edgec.toolchain.package import Package, Tensor
 
 __all__ = ["HARNESS_SOURCES", "glue_defines", "wire_format", "write_empty", "write_glue", "write_linker_script"]
 
-HARNESS_SOURCES = ("protocol.c", "extras.c", "words.c", "infer.c", "text.c", "trace.c")
+HARNESS_SOURCES = ("protocol.c", "extras.c", "words.c", "infer.c", "text.c", "ticks.c", "trace.c")
 
 #: MLPerf Tiny benchmarks: name prefix -> (profile, input elements, output elements, wire format).
 BENCHMARKS = {
@@ -42,8 +42,12 @@ def wire_format(package: Package) -> tuple[str, str, int]:
 
 def glue_defines(packages: Sequence[Package], trace: bool) -> list[str]:
     """Preprocessor definitions all harness files are compiled with."""
-    floats = any(wire_format(package)[1] == "EDGEC_WIRE_FLOAT_ERROR" for package in packages)
+    floats = any(_wire_is_float(package) for package in packages)
     return [f"EDGEC_TRACE={int(trace)}", f"EDGEC_WIRE_FLOAT={int(floats)}"]
+
+
+def _wire_is_float(package: Package) -> bool:
+    return wire_format(package)[1] == "EDGEC_WIRE_FLOAT_ERROR"
 
 
 def write_glue(
@@ -63,6 +67,8 @@ def write_glue(
         trace=trace,
         wire_bytes=max(model["wire_bytes"] for model in models),
         result_bytes=max(model["output_bytes"] for model in models),
+        ready_bytes=max(package.inputs[0].elements if _wire_is_float(package) else 0 for package in packages),
+        steps=max(1, *(model["steps"] for model in models)),
         arena_bytes=max(model["arena_bytes"] for model in models) if with_arena else 0,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgec.errors import ToolMissingError
@@ -83,18 +84,30 @@ def _digest(package: Package, extra: tuple[Path, ...]) -> str:
     return digest.hexdigest()
 
 
-def build_harness(folders: list[Path], out: Path, sanitize: bool = False, trace: bool = False) -> Path:
-    """Builds the serial harness with the packages for this machine; it speaks the protocol on stdin and stdout."""
+def build_harness(
+    folders: list[Path],
+    out: Path,
+    sanitize: bool = False,
+    trace: bool = False,
+    board: Sequence[Path] = (),
+    flags: Sequence[str] = (),
+    compiler: str | None = None,
+) -> Path:
+    """Builds the serial harness with the packages for this machine; it speaks the protocol on stdin and stdout.
+
+    `board`: C files in place of main.c and the port (a fuzzer's, a test's); `flags`: more for compiling and linking.
+    """
     packages: list[Package] = [load_package(folder) for folder in folders]
     out.mkdir(parents=True, exist_ok=True)
     glue = write_glue(packages, out / "glue.c", trace=trace)
     root = firmware_dir()
-    flags = ["-O1", *(SANITIZE if sanitize else ())]
-    compiler = [host_compiler()]
-    harness = [root / "harness" / name for name in (*HARNESS_SOURCES, "main.c")] + [root / "port/posix/port.c", glue]
+    flags = ["-O1", *(SANITIZE if sanitize else ()), *flags]
+    command = [compiler or host_compiler()]
+    harness = [root / "harness" / name for name in HARNESS_SOURCES]
+    harness += [glue, *(board or (root / "harness/main.c", root / "port/posix/port.c"))]
     includes = [root / "harness", *(package.path for package in packages)]
     objects = compile_objects(
-        compiler,
+        command,
         [(source, out / "edgec-harness.d" / f"{source.stem}.o") for source in harness],
         includes,
         glue_defines(packages, trace),
@@ -104,9 +117,9 @@ def build_harness(folders: list[Path], out: Path, sanitize: bool = False, trace:
         upper = package.name.upper()
         defines = [f"{upper}_SHARED_ARENA", *([f"{upper}_TRACE"] if trace else [])]
         jobs = [(source, out / package.name / f"{source.stem}.o") for source in package.sources]
-        objects += compile_objects(compiler, jobs, [package.path], defines, flags)
+        objects += compile_objects(command, jobs, [package.path], defines, flags)
     program = out / "harness"
-    run_tool([*compiler, *flags, *map(str, objects), "-o", str(program), "-lm"])
+    run_tool([*command, *flags, *map(str, objects), "-o", str(program), "-lm"])
     return program
 
 

@@ -1,4 +1,4 @@
-/* The commands beyond the official protocol, all under the name `edgec`: info, model, layers, crc, out, stack, dump. */
+/* The commands beyond the official protocol, all under the name `edgec`: info, model, cycles, layers, input, crc, out, stack, dump. */
 #ifndef EDGEC_EXTRAS_H
 #define EDGEC_EXTRAS_H
 

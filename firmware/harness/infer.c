@@ -10,6 +10,7 @@
 
 static uint32_t selected;
 static bool wire_loaded;
+static bool wire_quantized; /* edgec_ready holds what the float bytes in edgec_wire mean */
 static bool has_result;
 static bool counted; /* the first inference after init has been made */
 static int32_t stack_bytes = -1;
@@ -25,14 +26,20 @@ __attribute__((noinline)) void edgec_mark_stop(void) { __asm__ volatile(""); }
 #endif
 
 const edgec_model *infer_model(void) { return &edgec_models[selected]; }
-void infer_use_wire(bool loaded) { wire_loaded = loaded; }
+
+void infer_use_wire(bool loaded)
+{
+    wire_loaded = loaded;
+    wire_quantized = false;
+}
+
 int32_t infer_stack(void) { return stack_bytes; }
 bool infer_has_result(void) { return has_result; }
 
 void infer_select(uint32_t index)
 {
     selected = index;
-    wire_loaded = false;
+    infer_use_wire(false);
     has_result = false;
     counted = false;
     stack_bytes = -1;
@@ -82,24 +89,38 @@ static int8_t quantize(float real, float scale, int32_t zero_point)
 }
 #endif
 
+/* Each byte less 128, which flips its highest bit: four at a time. */
+static void copy_less_128(uint8_t *out, const uint8_t *from, uint32_t count)
+{
+    uint32_t i = 0;
+    for (; i + 4u <= count; i += 4u) {
+        uint32_t four;
+        memcpy(&four, from + i, sizeof four);
+        four ^= 0x80808080u;
+        memcpy(out + i, &four, sizeof four);
+    }
+    for (; i < count; i++) {
+        out[i] = (uint8_t)(from[i] ^ 0x80u);
+    }
+}
+
 static void fill_from_wire(const edgec_model *model)
 {
     const uint8_t *wire = edgec_wire;
     if (model->wire == EDGEC_WIRE_UINT8) {
-        uint8_t *out = model->inputs[0].get();
-        for (uint32_t i = 0; i < model->inputs[0].elements; i++) {
-            out[i] = (uint8_t)(wire[i] ^ 0x80u); /* the same bits as minus 128 */
-        }
+        copy_less_128(model->inputs[0].get(), wire, model->inputs[0].elements);
         return;
     }
 #if EDGEC_WIRE_FLOAT
     if (model->wire == EDGEC_WIRE_FLOAT_ERROR) {
-        int8_t *out = model->inputs[0].get();
-        for (uint32_t i = 0; i < model->inputs[0].elements; i++) {
+        const edgec_tensor *input = &model->inputs[0];
+        for (uint32_t i = 0; i < input->elements && !wire_quantized; i++) {
             float real;
             memcpy(&real, wire + 4u * i, sizeof real);
-            out[i] = quantize(real, model->inputs[0].scale, model->inputs[0].zero_point);
+            edgec_ready[i] = quantize(real, input->scale, input->zero_point);
         }
+        wire_quantized = true; /* once a load, not once an inference */
+        memcpy(input->get(), edgec_ready, input->elements);
         return;
     }
 #endif
@@ -136,7 +157,7 @@ static __attribute__((noinline)) void run_counted(void (*run)(void))
     }
 }
 
-void infer_once(void)
+void infer_fill(void)
 {
     const edgec_model *model = infer_model();
     if (wire_loaded) {
@@ -146,12 +167,21 @@ void infer_once(void)
             fill_pattern(&model->inputs[n]);
         }
     }
+}
+
+void infer_run(void)
+{
     if (counted) {
-        model->run();
+        infer_model()->run();
     } else {
         counted = true;
-        run_counted(model->run);
+        run_counted(infer_model()->run);
     }
+}
+
+void infer_keep(void)
+{
+    const edgec_model *model = infer_model();
     uint8_t *out = edgec_result;
     for (uint32_t n = 0; n < model->output_count; n++) {
         memcpy(out, model->outputs[n].get(), model->outputs[n].bytes);
@@ -160,18 +190,25 @@ void infer_once(void)
     has_result = true;
 }
 
-/* CRC-32 (IEEE 802.3, reflected, as zlib's) of the output bytes. */
-uint32_t infer_crc32(void)
+void infer_once(void)
 {
-    uint32_t crc = 0xFFFFFFFFu;
-    for (uint32_t i = 0; i < infer_model()->output_bytes; i++) {
-        crc ^= edgec_result[i];
+    infer_fill();
+    infer_run();
+    infer_keep();
+}
+
+uint32_t infer_crc32_more(uint32_t crc, const uint8_t *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        crc ^= bytes[i];
         for (int bit = 0; bit < 8; bit++) {
             crc = (crc >> 1) ^ ((crc & 1u) != 0u ? 0xEDB88320u : 0u);
         }
     }
-    return ~crc;
+    return crc;
 }
+
+uint32_t infer_crc32(void) { return ~infer_crc32_more(CRC32_START, edgec_result, infer_model()->output_bytes); }
 
 int64_t infer_error_milli(void)
 {

@@ -52,7 +52,9 @@ extern const uint32_t edgec_model_count;
 /* The harness's own copies (in no model's RAM figure). */
 extern uint8_t edgec_wire[];           /* what the host loaded */
 extern const uint32_t edgec_wire_size;
+extern int8_t edgec_ready[];           /* float inputs from the wire as the model takes them (EDGEC_WIRE_FLOAT only) */
 extern uint8_t edgec_result[];         /* outputs of the last inference, one after another */
+extern uint64_t edgec_step_ticks[];    /* one for each step of the longest model (EDGEC_TRACE only) */
 
 /* One arena for all models, 16-aligned, between guard words. */
 extern uint8_t *const edgec_arena_base;

@@ -2,6 +2,7 @@
 #ifndef EDGEC_PORT_H
 #define EDGEC_PORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Brings the processor to its speed, prepares the serial line (115200 8N1), the microsecond clock and the cycle counter. */
@@ -19,6 +20,9 @@ uint64_t port_micros(void);
 /* Processor cycles, for differences below 2^32: counted where the core has a counter (DWT), otherwise microseconds times
  * MHz.  On a host: nanoseconds. */
 uint32_t port_cycles(void);
+
+/* Whether port_cycles really counts cycles; if not it is no finer than port_micros. */
+bool port_cycles_exact(void);
 
 /* What the processor runs at, as the clock set-up left it (a board whose crystal is dead is slower); ticks of port_cycles. */
 uint32_t port_clock_hz(void);

@@ -14,6 +14,10 @@
 #include "words.h"
 
 #define COMMAND_MAX 80u
+#define SILENCE_MAX_US 2000000u
+#ifndef EDGEC_RUNS_MAX /* a fuzzer has no patience */
+#define EDGEC_RUNS_MAX 1000000u
+#endif
 
 static char command[COMMAND_MAX + 1u];
 static uint32_t command_length;
@@ -21,6 +25,8 @@ static bool command_too_long;
 
 static uint32_t load_expected; /* 0: no load asked for */
 static uint32_t load_have;
+
+static uint64_t spoke; /* when the last line was sent, in microseconds */
 
 static void lap(uint64_t micros)
 {
@@ -129,6 +135,14 @@ void protocol_forget_input(void)
     load_have = 0;
 }
 
+void protocol_keep_alive(void)
+{
+    if (port_micros() - spoke >= SILENCE_MAX_US) {
+        text_line("");
+        spoke = port_micros();
+    }
+}
+
 bool protocol_ready_to_infer(void)
 {
     if (load_expected != 0u && load_have < load_expected) {
@@ -145,33 +159,35 @@ static void guards(void)
     }
 }
 
+static void infer_many(uint32_t times)
+{
+    for (uint32_t i = 0; i < times; i++) {
+        infer_once();
+        protocol_keep_alive();
+    }
+}
+
 static void command_infer(char *rest)
 {
     uint32_t runs = 1;
     uint32_t warmups = 10;
-    char *word = words_next(&rest);
-    if (word != NULL && (!words_number(word, 1000000u, &runs) || runs == 0u)) {
-        text_line("e-[infer takes: N 1 to 1000000, W 0 to 1000000]");
-        return;
-    }
-    word = words_next(&rest);
-    if (word != NULL && !words_number(word, 1000000u, &warmups)) {
-        text_line("e-[infer takes: N 1 to 1000000, W 0 to 1000000]");
+    char *first = words_next(&rest);
+    char *second = words_next(&rest);
+    bool valid = first == NULL || (words_number(first, EDGEC_RUNS_MAX, &runs) && runs != 0u);
+    if (!valid || (second != NULL && !words_number(second, EDGEC_RUNS_MAX, &warmups))) {
+        text_number_line("e-[infer takes: N from 1, W from 0, at most ", EDGEC_RUNS_MAX, "]");
         return;
     }
     if (!protocol_ready_to_infer()) {
         return;
     }
     text_number_line("m-warmup-start-", warmups, "");
-    for (uint32_t i = 0; i < warmups; i++) {
-        infer_once();
-    }
+    infer_many(warmups);
     text_line("m-warmup-done");
     text_number_line("m-infer-start-", runs, "");
-    lap(port_micros());
-    for (uint32_t i = 0; i < runs; i++) {
-        infer_once();
-    }
+    spoke = port_micros();
+    lap(spoke);
+    infer_many(runs);
     lap(port_micros());
     text_line("m-infer-done");
     guards();
@@ -199,7 +215,8 @@ static void dispatch(char *line)
         lap(port_micros());
     } else if (IS("help")) {
         text_line("edgec firmware. Commands, each ending with a percent sign: name, profile, timestamp, help,");
-        text_line("db load N, db HEX, db print, infer N W, results, edgec info|model|layers|crc|out|stack|dump");
+        text_line("db load N, db HEX, db print, infer N W, results,");
+        text_line("edgec info|model|cycles|layers|input|crc|out|stack|dump");
     } else if (IS("db")) {
         command_db(rest);
     } else if (IS("infer")) {
@@ -238,6 +255,7 @@ void protocol_feed(char byte)
     }
     command[command_length] = '\0';
     command_length = 0;
+    spoke = port_micros();
     if (command_too_long) {
         command_too_long = false;
         text_line("e-[Command longer than 80 characters]");

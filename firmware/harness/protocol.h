@@ -13,6 +13,10 @@ void protocol_feed(char byte);
 /* Whether no load is under way; says so on the line otherwise. */
 bool protocol_ready_to_infer(void);
 
+/* To be called between inferences: an empty line every two seconds.  The official runner gives up after five seconds without
+ * a line, and does not look at empty ones. */
+void protocol_keep_alive(void);
+
 /* Drops what was loaded (another model was selected). */
 void protocol_forget_input(void);
 

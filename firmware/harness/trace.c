@@ -1,26 +1,26 @@
 #include "trace.h"
 
 #include "infer.h"
-#include "port.h"
+#include "protocol.h"
 #include "text.h"
+#include "ticks.h"
 
 #if EDGEC_TRACE
 
-#define STEPS_MAX 512
-
 static enum { TRACE_OFF, TRACE_TIME, TRACE_DUMP } mode;
 static uint32_t wanted;
-static uint64_t last;
-static uint32_t micros[STEPS_MAX];
+static uint32_t crc;
+static ticks_mark last;
 
 void edgec_trace(int step, int row, const void *bytes, size_t count)
 {
-    if (mode == TRACE_TIME && step >= 0 && step < STEPS_MAX) {
-        uint64_t now = port_micros();
-        micros[step] += (uint32_t)(now - last);
-        last = now;
+    if (mode == TRACE_TIME) {
+        ticks_mark now = ticks_now();
+        edgec_step_ticks[step] += ticks_between(&last, &now);
+        last = ticks_now();
     } else if (mode == TRACE_DUMP && (wanted == TRACE_ALL || wanted == (uint32_t)step)) {
         const uint8_t *from = bytes;
+        crc = infer_crc32_more(crc, from, count);
         for (size_t at = 0; at < count; at += 64u) {
             text("m-dump-");
             text_unsigned((uint64_t)step);
@@ -39,31 +39,47 @@ void edgec_trace(int step, int row, const void *bytes, size_t count)
 
 void trace_layers(uint32_t runs)
 {
-    uint32_t steps = infer_model()->steps < STEPS_MAX ? infer_model()->steps : STEPS_MAX;
+    uint32_t steps = infer_model()->steps;
+    uint64_t total = 0;
+    infer_once(); /* the first inference of all looks at the stack too */
     for (uint32_t i = 0; i < steps; i++) {
-        micros[i] = 0;
+        edgec_step_ticks[i] = 0;
     }
-    mode = TRACE_TIME;
     for (uint32_t n = 0; n < runs; n++) {
-        last = port_micros();
-        infer_once();
+        infer_fill();
+        mode = TRACE_TIME;
+        ticks_mark begin = ticks_now();
+        last = begin;
+        infer_run();
+        ticks_mark end = ticks_now();
+        mode = TRACE_OFF;
+        total += ticks_between(&begin, &end);
+        infer_keep();
+        protocol_keep_alive();
     }
-    mode = TRACE_OFF;
+    text("m-layers-unit-[");
+    text(ticks_unit());
+    text_line("]");
     for (uint32_t i = 0; i < steps; i++) {
         text("m-layer-");
         text_unsigned(i);
         text("-");
-        text_unsigned(micros[i] / runs);
+        text_unsigned(edgec_step_ticks[i] / runs);
         text("\r\n");
     }
+    text_number_line("m-layers-total-", total / runs, "");
 }
 
 void trace_dump(uint32_t step)
 {
     wanted = step;
+    crc = CRC32_START;
     mode = TRACE_DUMP;
     infer_once();
     mode = TRACE_OFF;
+    text("m-dumped-[");
+    text_hex(~crc, 8);
+    text_line("]");
 }
 
 #else

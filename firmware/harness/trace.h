@@ -11,10 +11,12 @@
 
 #define TRACE_ALL 0xFFFFFFFFu
 
-/* Mean microseconds per step over `runs` inferences: lines m-layer-STEP-MICROS. */
+/* Mean ticks per step over `runs` inferences: m-layers-unit-[cycles] or [us], lines m-layer-STEP-TICKS, and m-layers-total-TICKS
+ * of the whole run.  The time of a step is that since the last step that reported, without what the report itself takes. */
 void trace_layers(uint32_t runs);
 
-/* One inference that sends the bytes of one step's output (or of all): lines m-dump-STEP-ROW-OFFSET-HEX. */
+/* One inference that sends the bytes of one step's output (or of all): lines m-dump-STEP-ROW-OFFSET-HEX, then
+ * m-dumped-[CRC-32 of all those bytes, in that order]. */
 void trace_dump(uint32_t step);
 
 /* Where <name>_trace of every model ends up. */

@@ -94,8 +94,27 @@ def test_trace_firmware_over_the_line(kws: Path) -> None:
                 found[row * row_bytes + offset : row * row_bytes + offset + len(data)] = data
             assert bytes(found) == steps[index]
         assert {row[0] for row in dump_rows(link.ask(b"edgec dump all%"))} == {0, 1, 2}
-        assert len(link.ask(b"edgec layers 2%").values("m-layer-")) == 3
+        layers = link.ask(b"edgec layers 2%")
+        assert layers.values("m-layers-unit-") == ["us"]
+        assert len(layers.values("m-layer-")) == 3
         assert link.ask(b"edgec dump 3%", check=False).error is not None
+
+
+@pytest.mark.parametrize(("board", "counter"), [("mps2-an386", "timer"), ("microbit", "timer")])
+def test_what_counts_cycles(board: str, counter: str, kws: Path) -> None:
+    """QEMU has no DWT, which is how an emulated Cortex-M4 is told from a real one; then the board's timer counts."""
+    image, target = build_for_emulation(kws, load_target(board), trace=True)
+    with start_board(target, image.elf) as running, Link(running.url) as link:
+        link.synchronise()
+        assert link.ask(b"edgec info%").value("m-edgec-counter-") == counter
+        spans = link.ask(b"edgec cycles 5%")
+        least, mean, most = (spans.numbers(f"m-cycles-{which}-")[0] for which in ("least", "mean", "most"))
+        assert 0 < least <= mean <= most
+        layers = link.ask(b"edgec layers 5%")
+        assert layers.value("m-layers-unit-") == spans.value("m-cycles-unit-") == "us"
+        assert (
+            sum(int(text.split("-")[1]) for text in layers.values("m-layer-")) <= layers.numbers("m-layers-total-")[0]
+        )
 
 
 def test_two_models_in_one_firmware(kws: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 from edgec.harness.protocol import Reply
@@ -44,6 +45,8 @@ def official_sequence(ask: Ask, inputs: bytes, micros_pass: bool = True) -> None
     assert ask(b"results%").lines == (f"m-results-[{results(expected)}]",)
     assert ask(b"infer%").lines[:3] == ("m-warmup-start-10", "m-warmup-done", "m-infer-start-1")
     assert bytes.fromhex("".join(ask(b"edgec out%").values("m-output-"))) == expected
+    assert ask(b"edgec input%").value("m-input-crc-") == f"{zlib.crc32(inputs):08x}"
+    assert ask(b"edgec cycles 2%").numbers("m-cycles-mean-")[0] >= 0
     hostile_sequence(ask)
     # and after all that the same answer
     assert ask(b"db load 490%").error is None
@@ -88,5 +91,7 @@ def hostile_sequence(ask: Ask) -> None:
         b"edgec dump 0%",
         b"edgec layers%",
         b"edgec layers x%",
+        b"edgec cycles 0%",
+        b"edgec cycles -1%",
     ):
         assert ask(extra).error is not None

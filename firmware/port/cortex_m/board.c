@@ -69,4 +69,6 @@ uint64_t port_micros(void)
 
 uint32_t port_cycles(void) { return counts_cycles ? cycles() : timer_micros() * (clock_hz / 1000000u); }
 
+bool port_cycles_exact(void) { return counts_cycles; }
+
 uint32_t port_clock_hz(void) { return clock_hz; }

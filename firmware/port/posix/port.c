@@ -32,6 +32,8 @@ uint32_t port_cycles(void)
     return (uint32_t)((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
 }
 
+bool port_cycles_exact(void) { return false; }
+
 uint32_t port_clock_hz(void) { return 1000000000u; }
 
 /* Only where an emulator counts (its stack is all there from the start): 256 KB below the caller. */
