@@ -199,9 +199,12 @@ def bench(
         from edgec.emulate.user import measure_program as measure
     else:
         from edgec.emulate.run import measure
+    from edgec.report.explain import keep
     from edgec.report.limits import with_limits
 
-    return with_limits(measure(folder, target, samples), folder, target)
+    document = with_limits(measure(folder, target, samples), folder, target)
+    keep(folder, document)
+    return document
 
 
 def load(folder: str | Path) -> Callable[..., list[Array]]:
@@ -213,12 +216,19 @@ def load(folder: str | Path) -> Callable[..., list[Array]]:
     return library
 
 
-def report(folder: str | Path, against: str | Path | None = None) -> dict[str, Any]:
-    """A compiled package as a document; with `against` the two side by side under `this` and `other`."""
-    this = {"dir": str(folder), **read_manifest(folder)}
-    if against is None:
-        return this
-    return {"this": this, "other": {"dir": str(against), **read_manifest(against)}}
+def report(
+    folder: str | Path, against: str | Path | None = None, inputs: Samples | None = None
+) -> dict[str, Any]:
+    """A compiled package as a document (see edgec.report.explain); with `against` the two under `this` and `other`.
+
+    inputs: samples on which the error of rounding is told where the model came quantized; without, random ones.
+    """
+    from edgec.report.explain import explain
+
+    made = [
+        explain(Path(path), read_samples(read_manifest(path), inputs)) for path in (folder, against) if path is not None
+    ]
+    return made[0] if against is None else {"this": made[0], "other": made[1]}
 
 
 def targets() -> dict[str, Any]:

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
 
+QUANTIZATION = "edgec.quantization"
+"""Where a model that was calibrated here carries what edgec.json keeps of that."""
+
+
 @dataclass(frozen=True)
 class CompileResult:
     """What compile made.  dir: the package folder; summary: figures for people and `--json`."""
@@ -79,9 +83,11 @@ def front(
     if already_quantized(model):
         return model
     from edgec.quant import QuantOptions, quantize
+    from edgec.quant.report import kept
 
     made = quantize(model, dict(samples), QuantOptions(states=options.state), progress)
     model = normalize_again(made.model)
+    model.meta[QUANTIZATION] = kept(made.report)
     note(options, 4, "quantize", model)
     return model
 
@@ -186,6 +192,8 @@ def compile_model(
         manifest(made.program, source, heading(path, target, options)), made.program, decisions, measured or {}
     )
     content["arena_lower_bound"] = made.lower_bound
+    if QUANTIZATION in low.model.meta:
+        content["quantization"] = low.model.meta[QUANTIZATION]
     if made.patched is not None:
         content["patches"] = made.patched.document()
     summary = summarise(content, made, low.removed)

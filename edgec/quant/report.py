@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -142,3 +143,10 @@ def sensitivity(found: list[Gain], error: float) -> list[dict[str, Any]]:
         return round(of / error, 4) if error > 0 else 1.0
 
     return [{**asdict(g), "error_share": share(g.error), "int16_error_share": share(g.int16_error)} for g in found]
+
+
+def kept(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What edgec.json keeps of a report: the loss, and of each layer its noise and how much of that is its own."""
+    keys = ("node", "op", "sqnr_db", "range_sqnr_db", "weight_sqnr_db", "bits")
+    found = [{key: layer[key] for key in keys} for layer in report["layers"]]
+    return {"samples": report["samples"], "loss": report["loss"], "loss_is": report["loss_is"], "layers": found}

@@ -37,9 +37,13 @@ def memory_text(document: Mapping[str, Any]) -> str:
 
 
 def write(folder: Path, document: Mapping[str, Any]) -> list[Path]:
-    """Writes index.html, memory.svg and memory.txt of a package into `folder`; returns their paths."""
+    """Writes what `report` returned as files into `folder`, and returns their paths: index.html, memory.svg and memory.txt of a package,
+    against.html of two."""
+    if "this" in document:
+        files = {"against.html": page(document)}
+    else:
+        files = {"index.html": page(document), "memory.svg": memory_map(document), "memory.txt": memory_text(document)}
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"index.html": page(document), "memory.svg": memory_map(document), "memory.txt": memory_text(document)}
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in files]

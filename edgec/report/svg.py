@@ -12,7 +12,12 @@ from typing import Any
 from edgec.report.text import clean
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 960, 360, 70, 30
-_COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#eeca3b", "#9d755d")
+COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#b08d00", "#9d755d")
+
+
+def colour(index: int) -> str:
+    """One of the page's colours (`--c0` ...), for a picture on its own the same in its light form."""
+    return f"var(--c{index % len(COLOURS)},{COLOURS[index % len(COLOURS)]})"
 
 
 def memory_map(document: Mapping[str, Any]) -> str:
@@ -23,8 +28,8 @@ def memory_map(document: Mapping[str, Any]) -> str:
     up = (_HEIGHT - _BOTTOM) / arena
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        'aria-label="Arena bytes over segments" font-family="sans-serif" font-size="11">',
-        f'<rect x="{_LEFT}" y="0" width="{_WIDTH - _LEFT}" height="{_HEIGHT - _BOTTOM}" fill="#f6f6f6"/>',
+        'aria-label="Arena bytes over segments" font-family="sans-serif" font-size="11" fill="var(--ink,#222)">',
+        f'<rect x="{_LEFT}" y="0" width="{_WIDTH - _LEFT}" height="{_HEIGHT - _BOTTOM}" fill="var(--soft,#f6f6f6)"/>',
     ]
     for index, entry in enumerate(document["memory_plan"]):
         first, last = max(entry["first"], 0), min(entry["last"], steps - 1)
@@ -33,7 +38,7 @@ def memory_map(document: Mapping[str, Any]) -> str:
         name = escape(clean(entry["buffer"]))
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-            f'fill="{_COLOURS[index % len(_COLOURS)]}" fill-opacity="0.75" {_edge(entry)}>'
+            f'fill="{colour(index)}" fill-opacity="0.75" {_edge(entry)}>'
             f"<title>{name}: bytes {entry['offset']}..{entry['offset'] + entry['bytes']}, segments {first}..{last}"
             f"{_kind(entry)}</title>"
             "</rect>"
@@ -50,7 +55,7 @@ def memory_map(document: Mapping[str, Any]) -> str:
 
 def _edge(entry: Mapping[str, Any]) -> str:
     """Stroke of a box: dashed for a ring, dark where it overwrites another on purpose."""
-    stroke = "#222" if entry.get("over") else "#fff"
+    stroke = "var(--ink,#222)" if entry.get("over") else "var(--paper,#fff)"
     return f'stroke="{stroke}"' + (' stroke-dasharray="4 2"' if entry.get("ring") else "")
 
 

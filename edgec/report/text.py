@@ -13,6 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgec.report.compare import differences, moved
+
 Document = Mapping[str, Any]
 
 
@@ -262,20 +264,15 @@ def package(document: Document) -> RenderableType:
 
 
 def compared(document: Document) -> RenderableType:
-    """What `report --against` shows: the figures of two packages side by side."""
+    """What `report --against` shows: the figures of two packages side by side, and the steps that differ."""
     this, other = document["this"], document["other"]
-    figures = {key: (this[key], other[key]) for key in ("arena_bytes", "scratch_bytes", "macs")}
-    figures["steps"] = (len(this["steps"]), len(other["steps"]))
-    rows = [(key.replace("_", " "), number(a), number(b), f"{a - b:+,}") for key, (a, b) in figures.items()]
+    rows = [(what, number(a), number(b), f"{a - b:+,}") for what, a, b in differences(this, other)]
     head = table(("", this["dir"], other["dir"], "difference"), rows, right="difference")
-    changed = [
-        (a["index"], a["name"], a["kernel"], b["kernel"])
-        for a, b in zip(this["steps"], other["steps"], strict=False)
-        if a["kernel"] != b["kernel"]
-    ]
+    changed = [(name, *kernels, number(a), number(b)) for name, _, *kernels, a, b in moved(this, other)]
     if not changed:
         return head
-    return Group(head, table(("#", "step", this["dir"], other["dir"]), changed, title="Kernels that differ"))
+    columns = ("step", "kernel", "kernel there", "instructions", "there")
+    return Group(head, table(columns, changed, title="Steps that differ", right="instructions, there"))
 
 
 def targets(document: Document) -> RenderableType:
