@@ -40,7 +40,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "outputs": [port("y", "tiny_output")],
         "arena_bytes": 24,
         "arena_lower_bound": 20,
-        "scratch_bytes": 0,
+        "scratch_bytes": 0, "weight_bytes": 64,
         "macs": 128,
         "steps": [
             {"index": 0, "name": "dense_0", "op": "dense", "symbol": "tiny_step_000_dense", "output": "h", **step},
