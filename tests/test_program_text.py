@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgec.errors import ModelError
-from edgec.ir.program import Attr, Buffer, Origin, Place, Port, Program, Quant, Segment, Step
+from edgec.ir.program import Attr, Buffer, Origin, Place, Port, Program, Quant, Region, Segment, Step
 from edgec.ir.reach import All, Reach, Run, Table, Window
 from edgec.ir.text import constants, parse_program, print_program
 
@@ -80,8 +80,9 @@ def programs(draw: st.DrawFn) -> Program:
     )
     places = (Place(names[0], draw(st.integers(0, 99)), draw(st.sampled_from([(), (names[1],), tuple(names[:2])]))),)
     return Program(
-        "net", buffers, tuple(steps), (port,), (port,), segments, places, 128, draw(st.sampled_from([0, 16]))
-    )
+        "net", buffers, tuple(steps), (port,), (port,), segments, places, 128, draw(st.sampled_from([0, 16])),
+        regions=draw(st.sampled_from([(), (Region("dtcm", 0, 48), Region("sram", 48, 80))])),
+    )  # fmt: skip
 
 
 @given(programs())
@@ -90,12 +91,8 @@ def test_round_trip(program: Program) -> None:
     again = parse_program(text, constants(program))
     assert print_program(again) == text
     assert again.buffers == program.buffers
-    assert (again.inputs, again.outputs, again.segments, again.places) == (
-        program.inputs,
-        program.outputs,
-        program.segments,
-        program.places,
-    )
+    for part in ("inputs", "outputs", "regions", "segments", "places"):
+        assert getattr(again, part) == getattr(program, part)
     for step, other in zip(program.steps, again.steps, strict=True):
         assert (step.reach, dict(step.attrs), step.inputs) == (other.reach, dict(other.attrs), other.inputs)
         assert list(step.consts) == list(other.consts)

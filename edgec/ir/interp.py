@@ -1,6 +1,7 @@
 """Executes a Program over one byte arena of exactly the planned size, so that a wrong overlap shows as a wrong answer.
 
-Rows are computed in the order of pull.py and written where the plan says; everything else in the arena is poison.
+Rows are computed in the order of pull.py and written where the plan says; everything else in the arena is poison.  Each region of it is
+memory of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Interpreter:
         self.buffers = program.by_name
         self.offsets = program.offsets
         self.bases = {name: program.base(name).name for name in self.buffers}
-        self.arena = np.full(program.arena, POISON, np.uint8)
+        self.arenas = {region: np.full(region.bytes, POISON, np.uint8) for region in program.parts}
         self.side: dict[str, Array] = {}  # tiles: one row outside the arena
         for buffer in program.buffers:
             if buffer.tile:
@@ -54,7 +55,8 @@ class Interpreter:
 
         Returns ONNX output name -> array in the stored dtype and physical order, shaped as the port.
         """
-        self.arena[:] = POISON
+        for arena in self.arenas.values():
+            arena[:] = POISON
         arriving = None
         for port in self.program.inputs:
             buffer = self.buffers[port.buffer]
@@ -89,23 +91,25 @@ class Interpreter:
     def _whole(self, buffer: Buffer) -> Array:
         """A full buffer as [rows, row_elements], a view onto the arena."""
         owner = self.buffers[self.bases[buffer.name]]
-        offset = self.offsets[owner.name]
-        size = buffer.rows * buffer.row_bytes
-        raw = self.arena[offset : offset + size]
-        if raw.size != size:
-            raise ValueError(f"buffer {buffer.name!r} at {offset} leaves the arena of {self.arena.size} bytes")
-        view: Array = raw.view(buffer.dtype) if offset % raw.dtype.itemsize == 0 else np.frombuffer(raw, buffer.dtype)
+        raw = self.bytes(self.offsets[owner.name], 0, buffer.rows * buffer.row_bytes, buffer.name)
+        view: Array = raw.view(buffer.dtype)
         return view.reshape(buffer.rows, buffer.row_elements)
+
+    def bytes(self, offset: int, behind: int, size: int, who: str) -> Array:
+        """`size` bytes of the arena, `behind` bytes behind an offset and in the region of that offset, writable."""
+        region = self.program.region_at(offset)
+        start = offset - region.start + behind
+        raw = self.arenas[region][start : start + size]
+        if raw.size != size:
+            raise ValueError(f"{who!r} at {offset} leaves the {region.bytes} bytes of its region {region.name!r}")
+        return raw
 
     def _slot(self, buffer: Buffer, row: int) -> Array:
         """The stored bytes of one row as elements, writable."""
         if buffer.tile:
             return self.side[buffer.name].view(buffer.dtype)
-        start = self.offsets[buffer.name] + ((row + buffer.shift) % buffer.stored_rows) * buffer.row_bytes
-        raw = self.arena[start : start + buffer.row_bytes]
-        if raw.size != buffer.row_bytes:
-            raise ValueError(f"row {row} of {buffer.name!r} leaves the arena of {self.arena.size} bytes")
-        return raw.view(buffer.dtype)
+        slot = (row + buffer.shift) % buffer.stored_rows * buffer.row_bytes
+        return self.bytes(self.offsets[buffer.name], slot, buffer.row_bytes, buffer.name).view(buffer.dtype)
 
     def _rows(self, step: Step, index: int, call: Call) -> Array:
         """Input `index` as [rows, row_elements]; of a ring only the rows this call may read, the rest is poison."""
@@ -130,7 +134,7 @@ class Interpreter:
             raise TypeError(f"{step.op} made {made.dtype}, its output {site.output.name!r} is {site.output.dtype}")
         made = made.reshape(call.stop - call.first, site.output.row_elements)
         if segment.scratch_offset >= 0:  # what the kernel leaves in its scratch
-            self.arena[segment.scratch_offset : segment.scratch_offset + segment.scratch] = POISON
+            self.bytes(segment.scratch_offset, 0, segment.scratch, f"scratch of {step.name}")[:] = POISON
         for y in range(call.first, call.stop):
             self._slot(site.output, y)[...] = made[y - call.first]
         return made

@@ -5,6 +5,8 @@ elements, a token matrix [N,D] has N rows, a vector is one row.  Buffers say how
 few (ring), or one that lives in scratch only (tile).
 
     Program -> Segment (a pull pipeline) -> Step (one operator) -> Buffer (rows of bytes) -> Place (offset in the one arena)
+
+Where a target has several memories, regions cut the arena into the part that each holds; offsets count through all of them.
 """
 
 from __future__ import annotations
@@ -159,6 +161,23 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Region:
+    """The part of the arena that one memory of the target holds: `bytes` bytes from offset `start` on.  No buffer lies across its ends."""
+
+    name: str
+    start: int
+    bytes: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.bytes
+
+    def holds(self, first: int, end: int) -> bool:
+        """Whether bytes first..end-1 of the arena all lie here."""
+        return self.start <= first and end <= self.end
+
+
+@dataclass(frozen=True)
 class Port:
     """A model input or output: its ONNX name, its buffer, its ONNX shape."""
 
@@ -178,7 +197,8 @@ class State:
 
 @dataclass(frozen=True)
 class Program:
-    """A whole model below the line.  arena, scratch: bytes (0 before placement); states: ports that no caller sees."""
+    """A whole model below the line.  arena, scratch: bytes (0 before placement); states: ports that no caller sees; regions: how the
+    arena is cut, fastest memory first; () where all of it lies in the target's first memory."""
 
     name: str
     buffers: tuple[Buffer, ...]
@@ -192,6 +212,7 @@ class Program:
     target: str = ""
     contract: str = CONTRACT
     states: tuple[State, ...] = ()
+    regions: tuple[Region, ...] = ()
 
     def buffer(self, name: str) -> Buffer:
         """The buffer of that name; KeyError if there is none."""
@@ -216,6 +237,18 @@ class Program:
     def state_bytes(self) -> int:
         """RAM of the states, beside the arena."""
         return sum(self.by_name[state.input.buffer].bytes for state in self.states)
+
+    @property
+    def parts(self) -> tuple[Region, ...]:
+        """The regions; where there is but the one memory, the whole arena without a name."""
+        return self.regions or (Region("", 0, self.arena),)
+
+    def region_at(self, offset: int) -> Region:
+        """The region that an offset in the arena lies in; ValueError where it is in none."""
+        for region in self.parts:
+            if region.start <= offset < region.end:
+                return region
+        raise ValueError(f"offset {offset} leaves the arena of {self.arena} bytes")
 
     @cached_property
     def by_name(self) -> dict[str, Buffer]:

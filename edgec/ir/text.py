@@ -7,8 +7,11 @@ input "image" x 1x16x16x8
 output "out" y 1x16x16x8
 state "h" in1 1x1x6 "next" t5 1x1x6
 step expand  dense  x -> t0  reach run 16  attrs {"zx": -128}  consts bias,weight  kernel dense_s8_c
+region dtcm 0 2048
 segment expand dw project add  scratch 128 at -1
 place y 0 over x
+
+(region lines: only where the arena lies in several memories of the target.)
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgec.errors import ModelError
-from edgec.ir.program import Array, Buffer, Origin, Place, Port, Program, Quant, Segment, State, Step
+from edgec.ir.program import Array, Buffer, Origin, Place, Port, Program, Quant, Region, Segment, State, Step
 from edgec.ir.reach import All, Reach, Run, Table, Window
 
 
@@ -92,6 +95,7 @@ def print_program(program: Program) -> str:
         if s.node:
             line += f"  node {json.dumps(s.node)}"
         out.append(line)
+    out += [f"region {r.name} {r.start} {r.bytes}" for r in program.regions]
     for g in program.segments:
         out.append(
             f"segment {' '.join(g.steps)}  scratch {g.scratch} at {g.scratch_offset}"
@@ -218,7 +222,7 @@ def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
     """The program of a text and its constants.  ModelError names the line that cannot be read."""
     head: dict[str, Any] = {}
     parts: dict[str, list[Any]] = {
-        k: [] for k in ("buffers", "steps", "inputs", "outputs", "states", "segments", "places")
+        k: [] for k in ("buffers", "steps", "inputs", "outputs", "states", "regions", "segments", "places")
     }
     for number, line in enumerate(text.splitlines(), 1):
         words = _Words(line)
@@ -244,6 +248,8 @@ def parse_program(text: str, consts: Mapping[str, Array]) -> Program:
                     parts["states"].append(State(ends[0], ends[1]))
                 case "step":
                     parts["steps"].append(_parse_step(words, consts))
+                case "region":
+                    parts["regions"].append(Region(words.word(), words.int(), words.int()))
                 case "segment":
                     steps = tuple(words.until("scratch"))
                     size = words.int()

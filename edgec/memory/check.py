@@ -32,19 +32,34 @@ class _Arena:
         self.tiles: dict[str, int] = {}
         self.owners: dict[str, Array] = {}
 
+    def cut(self) -> None:
+        """The regions are pieces of the arena that do not overlap."""
+        end = 0
+        for region in self.program.regions:
+            if region.bytes <= 0 or region.start < end or region.end > self.owner.size or region.start % 8:
+                raise PlanError(f"region {region.name!r} is no piece of the arena of its own", "the memory plan is wrong")
+            end = region.end
+
+    def inside(self, first: int, end: int, who: str) -> None:
+        """Bytes first..end-1 lie inside the arena, in one region of it."""
+        if not any(region.holds(first, end) for region in self.program.parts):
+            where = ", ".join(f"{r.name} {r.start}..{r.end}" for r in self.program.regions)
+            raise PlanError(
+                f"{who} at {first}..{end} leaves the arena of {self.owner.size} bytes{where and f', or its region: {where}'}",
+                "the memory plan is wrong",
+            )
+
     def placed(self) -> None:
-        """Every stored buffer that is used lies inside the arena, on a boundary of its elements."""
+        """Every stored buffer that is used lies inside one region of the arena, on a boundary of its elements."""
         used = {n for step in self.program.steps for n in (*step.inputs, step.output)}
         for name in sorted(used | {port.buffer for port in (*self.program.entries, *self.program.exits)}):
             base = self.bases[name]
             if base.tile:
                 continue
-            offset = self.offsets.get(base.name)
-            if offset is None or offset < 0 or offset + base.bytes > self.owner.size:
-                raise PlanError(
-                    f"buffer {name!r} at {offset} leaves the arena of {self.owner.size} bytes",
-                    "the memory plan is wrong",
-                )
+            if base.name not in self.offsets:
+                raise PlanError(f"buffer {name!r} has no place", "the memory plan is wrong")
+            offset = self.offsets[base.name]
+            self.inside(offset, offset + base.bytes, f"buffer {name!r}")
             if any(offset % min(ITEM_BYTES[dtype], 4) for dtype in (base.dtype, self.program.by_name[name].dtype)):
                 raise PlanError(f"{base.dtype} buffer {name!r} at {offset} is not aligned", "the memory plan is wrong")
 
@@ -170,6 +185,7 @@ def _call(arena: _Arena, call: Call, scratch: tuple[int, int]) -> None:
 def check(program: Program, keep_input: bool = False) -> None:
     """Raises PlanError with the step, the byte and both owners if any live byte would be overwritten; returns None for a sound plan."""
     arena = _Arena(program)
+    arena.cut()
     arena.placed()
     for state in program.states:
         first, last = (program.by_name[port.buffer] for port in (state.input, state.output))
@@ -179,7 +195,7 @@ def check(program: Program, keep_input: bool = False) -> None:
         if port.buffer == pushed_input(program):
             continue
         arena.write(port.buffer, 0, program.by_name[port.buffer].rows)
-    regions = []
+    scratch = []
     for segment in program.segments:
         size = scratch_layout(program, segment)[2]
         if size > segment.scratch:
@@ -187,20 +203,19 @@ def check(program: Program, keep_input: bool = False) -> None:
                 f"a segment needs {size} bytes of scratch and was given {segment.scratch}", "the memory plan is wrong"
             )
         if segment.scratch_offset >= 0:
-            if segment.scratch_offset + size > program.arena:
-                raise PlanError("the scratch of a segment leaves the arena", "the memory plan is wrong")
-            regions.append((segment.scratch_offset, segment.scratch_offset + size))
+            arena.inside(segment.scratch_offset, segment.scratch_offset + size, "the scratch of a segment")
+            scratch.append((segment.scratch_offset, segment.scratch_offset + size))
         elif size > program.scratch:
             raise PlanError(
                 f"a segment needs {size} bytes of scratch, there are {program.scratch}", "the memory plan is wrong"
             )
         else:
-            regions.append((0, 0))
+            scratch.append((0, 0))
     for index, call in all_calls(program):
         if isinstance(call, Arrival):
             arena.write(call.buffer, call.row, call.row + 1)
         else:
-            _call(arena, call, regions[index])
+            _call(arena, call, scratch[index])
     kept = (*program.exits, *(program.inputs if keep_input else ()))
     for port in kept:
         arena.read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgec.ir.program import Program
@@ -61,7 +62,7 @@ def blocks(program: Program, keep_input: bool = False) -> list[Block]:
     return found
 
 
-def lower_bound(found: list[Block], trails: dict[tuple[str, str], Trail]) -> int:
+def lower_bound(found: Sequence[Block], trails: dict[tuple[str, str], Trail]) -> int:
     """No placement needs less: the most bytes alive during any one segment, each output over at most one input."""
     sizes = {b.name: b for b in found}
     saved: dict[int, dict[str, int]] = {}

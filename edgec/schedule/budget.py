@@ -14,13 +14,12 @@ from edgec.schedule.choose import Decision, Wanted, choose, named
 from edgec.schedule.order import order
 from edgec.schedule.patches import Patched, patchings
 from edgec.schedule.plan import Plan, least_peak, plan
+from edgec.schedule.rooms import RESERVE, UNLIMITED, arena_rooms, beside, ram_of
 from edgec.target import Target
 
-RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
 SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
 SCRATCH = 1.03  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
 PRICED = 1.08  # what a schedule is priced at before anything is placed, at most, as a multiple of the arena it gets
-UNLIMITED = 1 << 40
 
 
 def planned(
@@ -33,15 +32,18 @@ def planned(
     """order -> choose kernels -> segment -> select -> place, checked, and held against the budgets.
 
     kernels: by step, not to be decided anew; measured: costs by (step, kernel) that go before predicted ones.
-    What does not fit --ram is tried in patches, which compute some columns anew, least recomputation first.
+    What does not fit --ram, or the several memories that a target has for the arena, is tried in patches, which compute some columns
+    anew, least recomputation first.
     """
     program = order(replace(program, target=target.name))
-    room = None if options.ram is None else options.ram - RESERVE - program.state_bytes
+    rooms = arena_rooms(target, program, options)
+    room = None if options.ram is None else options.ram - beside(program)
+    room = sum(r.bytes for r in rooms) if rooms else room
     if kernels and (known := _replayed(program, kernels)) is not None:
         made, decisions = _planned(known.program, target, options, kernels, measured)
         return replace(made, patched=known), decisions
     made, decisions = _smaller(program, target, options, kernels, measured, room)
-    if room is None or made.program.arena <= room:
+    if room is None or _fits(made, room):
         return made, decisions
     least = made.program.arena
     for patched in patchings(program, room) if options.input != "rows" else ():
@@ -49,18 +51,25 @@ def planned(
         if reached <= PRICED * room:
             other, others = _smaller(patched.program, target, options, kernels, measured, room)
             reached = other.program.arena
-            if reached <= room:
+            if _fits(other, room):
                 return replace(other, patched=patched), others
         least = min(least, reached)
     patches = (
         f"patches would need about {least} bytes" if least < made.program.arena else "patches would not fit either"
     )
+    has = " and ".join(f"{r.bytes} bytes in {r.name}" for r in rooms)
+    allowed = [f"--ram allows {options.ram}"] * (options.ram is not None) + [f"{target.name} has {has} for the arena"] * bool(rooms)
     raise BudgetError(
-        f"the model needs {made.program.arena} bytes of arena and about {RESERVE + program.state_bytes} of stack and states, "
-        f"--ram allows {options.ram}; the peak is at step {peak_step(made.program)}; {patches}",
+        f"the model needs {made.program.arena} bytes of arena and about {beside(program)} of stack and states, "
+        f"{', '.join(allowed)}; the peak is at step {peak_step(made.program)}; {patches}",
         "reduce the resolution or the channels of that layer, take the input by rows (--input rows), give int8 instead of float32 "
-        "(--calib), or raise --ram",
+        f"(--calib), or {'raise --ram' if options.ram is not None else 'take a board with more memory'}",
     )
+
+
+def _fits(made: Plan, room: int) -> bool:
+    """Whether a plan is within its budget, and each memory has room for its part."""
+    return made.program.arena <= room and not made.missing
 
 
 def _replayed(program: Program, kernels: Mapping[str, str]) -> Patched | None:
@@ -79,12 +88,12 @@ def _smaller(
     measured: Mapping[tuple[str, str], Cost] | None,
     room: int | None,
 ) -> tuple[Plan, list[Decision]]:
-    """The plan as asked for; where its arena is more than `room` bytes, the one of --optimize ram if that is smaller."""
+    """The plan as asked for; where it does not fit into `room` bytes, the one of --optimize ram if that is smaller."""
     made = _planned(program, target, options, kernels, measured)
-    if room is None or made[0].program.arena <= room or options.optimize == "ram":
+    if room is None or _fits(made[0], room) or options.optimize == "ram":
         return made
     least = _planned(program, target, replace(options, optimize="ram"), kernels, measured)
-    return min(made, least, key=lambda found: found[0].program.arena)
+    return min(made, least, key=lambda found: (found[0].missing, found[0].program.arena))
 
 
 def _planned(
@@ -98,7 +107,7 @@ def _planned(
     flash = options.flash or (target.flash_bytes or None if options.optimize == "speed" else None)
     wanted = Wanted(options.optimize, flash, kernels or {}, measured=measured or {})
     most = options.ram or (ram_of(target) if options.optimize == "speed" else None)
-    reserve = RESERVE + program.state_bytes
+    reserve = beside(program)
     while True:
         decisions = choose(program, target.isa, wanted)
         made = scheduled(named(program, decisions), target, options)
@@ -117,8 +126,10 @@ def _planned(
 
 def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan:
     """The plan of a program whose kernels are decided."""
+    rooms = arena_rooms(target, program, options)
     room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
-    limit = None if room is None or options.optimize == "ram" else room - RESERVE - program.state_bytes
+    room = min(room, ram_of(target)) if rooms and room is not None else room
+    limit = None if room is None or options.optimize == "ram" else room - beside(program)
     return plan(
         program,
         target.isa,
@@ -127,12 +138,8 @@ def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan
         stream=limit is None or room != UNLIMITED + RESERVE,
         pushed=options.input == "rows",
         slack=SLACK if options.optimize == "balanced" else None,
+        rooms=rooms,
     )
-
-
-def ram_of(target: Target) -> int:
-    """RAM the arena may fill on a target: its largest region; practically unlimited off a board."""
-    return max((m.size for m in target.memory if m.kind == "ram"), default=UNLIMITED + RESERVE)
 
 
 def peak_step(program: Program) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgec.errors import UnsupportedError
@@ -10,6 +11,7 @@ from edgec.ir.program import Program, Segment
 from edgec.ir.reach import Table
 from edgec.memory.check import check
 from edgec.memory.place import place
+from edgec.memory.regions import Room
 from edgec.schedule.order import order, reordered
 from edgec.schedule.patches import Patched
 from edgec.schedule.pools import accumulated
@@ -26,12 +28,14 @@ CAP = 2.0  # balanced: RAM that speed may cost, as a multiple of the smallest sc
 class Plan:
     """A placed program and the lower bound of its arena in bytes (no placement of these segments needs less).
 
-    patched: how its first steps were cut into strips, where only that fits.
+    patched: how its first steps were cut into strips, where only that fits; missing: bytes for which the memories of the target have
+    no room.
     """
 
     program: Program
     lower_bound: int
     patched: Patched | None = None
+    missing: int = 0
 
 
 def segmented(forms: list[Program], made: list[Choice]) -> Program:
@@ -104,13 +108,15 @@ def plan(
     stream: bool = True,
     pushed: bool = False,
     slack: float | None = None,
+    rooms: Sequence[Room] = (),
 ) -> Plan:
     """Schedules a lowered program for a target with these features.
 
     limit: bytes of RAM the arena may take, and then the fastest schedule that fits; slack: without a limit, the smallest schedule
     whose predicted instructions are at most that many times those of the fastest, if that takes at most CAP times the RAM of the
     smallest of all; neither: the smallest schedule there is;
-    stream: False keeps every step a segment of its own; pushed: the input arrives by rows.
+    stream: False keeps every step a segment of its own; pushed: the input arrives by rows; rooms: the target's memories for the arena,
+    fastest first, where it has several.
     """
     program = order(program)
     if pushed and program.states:
@@ -128,9 +134,9 @@ def plan(
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
         program = with_scratch(with_rings(segmented([select(program, features)], alone)))
-    placed = place(program, keep_input, thorough=True)
+    placed = place(program, keep_input, thorough=True, rooms=rooms)
     check(placed.program, keep_input)
-    return Plan(placed.program, placed.lower_bound)
+    return Plan(placed.program, placed.lower_bound, missing=placed.missing)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from edgec.memory import solve as solver
 from edgec.memory.lifetime import Block, lower_bound
+from edgec.memory.offsets import solve
 from edgec.memory.pack import ALIGN, NEVER, Packing, Trails, aligned
-from edgec.memory.place import solve
 from edgec.memory.trail import Trail
 
 

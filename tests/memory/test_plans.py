@@ -47,8 +47,7 @@ def test_a_placed_program_is_sound(program: Program, cuts: Cuts, keep_input: boo
         np.testing.assert_array_equal(got[name], want)
     if keep_input:
         for port in made.inputs:
-            start = made.offsets[port.buffer]
-            kept = interpreter.arena[start : start + made.by_name[port.buffer].bytes]
+            kept = interpreter.bytes(made.offsets[port.buffer], 0, made.by_name[port.buffer].bytes, port.name)
             assert kept.tobytes() == sample[port.name].tobytes()
 
 
