@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgec.emit.drivers import Drivers
 from edgec.emit.literals import C_TYPES, initialiser
 from edgec.emit.names import c_name, comment, unique_names
-from edgec.emit.parts import Parts, arena_bytes, collect, environment, table_constants
+from edgec.emit.parts import Parts, arena_bytes, collect, environment, region_bytes, table_constants
 from edgec.ir.program import ITEM_BYTES, Port, Program
 from edgec.ir.pull import pushed_input
 from edgec.ops.registry import by_name
@@ -90,6 +90,13 @@ def _push(program: Program) -> dict[str, object] | None:
     }
 
 
+def _regions(program: Program) -> list[dict[str, object]]:
+    """The arrays of an arena that lies in several memories, fastest first."""
+    names = {region.name: c_name(region.name) for region in program.regions}
+    sizes = region_bytes(program)
+    return [{"name": c, "upper": c.upper(), "memory": comment(name), "bytes": sizes[name]} for name, c in names.items()]
+
+
 def _constants(parts: Parts) -> list[dict[str, object]]:
     return [
         {
@@ -113,7 +120,11 @@ def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
     # How much of a tile the vector registers hold: AArch64 has 32 of them, WebAssembly's engines 16.
     held = {"high": 2, "wide": 2} if "simd128" in features else {"high": 4, "wide": 4}
     for name, *numbers in (header.split() for header in dict.fromkeys((*names, *extra))):
-        variables = {"features": features} | held | {key: int(value) for key, value in (number.split("=") for number in numbers)}
+        variables = (
+            {"features": features}
+            | held
+            | {key: int(value) for key, value in (number.split("=") for number in numbers)}
+        )
         texts.append(env.get_template(f"isa/{name}.h").render(variables).lstrip())
     return "\n".join(texts)
 
@@ -146,6 +157,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "contract": program.contract,
         "target": comment(program.target or "any C11 compiler"),
         "arena": arena_bytes(program),
+        "regions": _regions(program),
         "scratch": program.scratch,
         "isa": isa_text(features, [h for p in parts.steps for h in p.kernel.headers(p.site)]),
         "uses_math": any("float32" in (b.dtype for b in (*p.site.inputs, p.site.output)) for p in parts.steps),

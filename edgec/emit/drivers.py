@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from edgec.emit.literals import C_TYPES
+from edgec.emit.names import c_name
 from edgec.emit.parts import Parts, StepParts, pad_value
 from edgec.ir.program import Buffer, Program, Segment, scratch_layout
 from edgec.ir.reach import All, Run, Table, Window
@@ -44,7 +45,7 @@ class Drivers:
         """One `#define` for each buffer; views take the address of what they view."""
         lines = []
         offsets = self.program.offsets
-        where = {p.buffer: f"{self.prefix}_mem + {p.offset}" for p in self.program.places}
+        where = {p.buffer: self.memory(p.offset) for p in self.program.places}
         for segment in self.program.segments:
             for name, offset in scratch_layout(self.program, segment)[0].items():
                 where[name] = self.scratch(segment, offset)
@@ -52,17 +53,26 @@ class Drivers:
             base = self.program.base(b.name)
             shape = "x".join(map(str, b.shape)) or "scalar"
             kind = f"ring of {base.stored_rows} rows" if not base.is_full else f"{b.rows} rows"
-            span = (
-                f"bytes {offsets[base.name]}..{offsets[base.name] + base.bytes}" if base.name in offsets else "scratch"
-            )
+            span = self.span(offsets[base.name], base.bytes) if base.name in offsets else "scratch"
             quant = f", real = {b.quant.scale:.6g} * (q - {b.quant.zero_point})" if b.quant else ""
             lines.append(f"/* {b.name}: {b.dtype} [{shape}], {kind} of {b.row_bytes} bytes, {span}{quant} */")
             lines.append(f"#define {self.address(b.name)} (({self.ctype(b)} *)(void *)({where[base.name]}))")
         return lines
 
+    def memory(self, offset: int) -> str:
+        """C: the address of an offset in the arena, as a pointer to bytes."""
+        region = self.program.region_at(offset)
+        return f"{self.prefix}_mem{f'_{c_name(region.name)}' if region.name else ''} + {offset - region.start}"
+
+    def span(self, offset: int, size: int) -> str:
+        """Where bytes of the arena lie, in words."""
+        region = self.program.region_at(offset)
+        first = offset - region.start
+        return f"bytes {first}..{first + size}{f' of {region.name}' if region.name else ''}"
+
     def scratch(self, segment: Segment, offset: int) -> str:
         if segment.scratch_offset >= 0:
-            return f"{self.prefix}_mem + {segment.scratch_offset + offset}"
+            return self.memory(segment.scratch_offset + offset)
         return f"{self.prefix}_scratch + {offset}"
 
     def row(self, name: str, index: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgec.emit.c import Source
-from edgec.emit.parts import arena_bytes
+from edgec.emit.parts import arena_bytes, region_bytes
 from edgec.ir.program import Port, Program, State, site
 from edgec.ir.pull import pushed_input
 from edgec.ir.text import constants, print_program
@@ -90,6 +90,8 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         for i, s in enumerate(program.segments)
         if s.scratch and s.scratch_offset >= 0
     ]
+    for entry in plan if program.regions else ():
+        entry["region"] = program.region_at(int(str(entry["offset"]))).name
     segments = [{"steps": list(s.steps), "reverse": s.reverse, "push": s.push} for s in program.segments]
     return {
         **head,
@@ -105,6 +107,10 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         "input_rows": program.by_name[pushed_input(program)].rows if pushed_input(program) else 0,
         "weight_bytes": source.weight_bytes,
         "arena_bytes": arena_bytes(program),
+        "regions": [
+            {"name": region.name, "start": region.start, "bytes": region_bytes(program)[region.name]}
+            for region in program.regions
+        ],
         "scratch_bytes": program.scratch,
         "macs": sum(s["macs"] for s in steps),
         "steps": steps,

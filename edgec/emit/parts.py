@@ -81,8 +81,14 @@ def pad_rows_needed(at: Site, index: int) -> bool:
 
 
 def arena_bytes(program: Program) -> int:
-    """Bytes the arena must have: as planned, and what kernels may load behind it and ignore."""
-    return program.arena + max((kernel(step.kernel).behind for step in program.steps), default=0)
+    """Bytes the arena must have: as planned, and what kernels may load behind each of its regions and ignore."""
+    return sum(region_bytes(program).values())
+
+
+def region_bytes(program: Program) -> dict[str, int]:
+    """The same by region; "" for an arena in one piece."""
+    behind = max((kernel(step.kernel).behind for step in program.steps), default=0)
+    return {region.name: region.bytes + behind for region in program.parts}
 
 
 def collect(program: Program) -> Parts:
@@ -144,4 +150,14 @@ def table_constants(parts: Parts, prefix: str) -> dict[tuple[int, int], str]:
     return found
 
 
-__all__ = ["Parts", "StepParts", "arena_bytes", "collect", "environment", "initialiser", "pad_value", "table_constants"]
+__all__ = [
+    "Parts",
+    "StepParts",
+    "arena_bytes",
+    "collect",
+    "environment",
+    "initialiser",
+    "pad_value",
+    "region_bytes",
+    "table_constants",
+]

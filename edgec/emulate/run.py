@@ -73,6 +73,8 @@ def measure(folder: Path | str, target: Target, inputs: Samples | None = None, *
         "data_bss": sizes.data_bss,
         "stack": stack_bytes,
     }
+    data = board.region("data").name
+    regions = {**sizes.ram_regions, data: sizes.ram_regions[data] + stack_bytes}
     return {
         "model": package.model_file,
         "target": target.name,
@@ -83,8 +85,13 @@ def measure(folder: Path | str, target: Target, inputs: Samples | None = None, *
         "cycles_model": f"{timing.source}; zero wait states" if timing else None,
         "output_crc32": crc,
         "results": results,
-        "ram": {**ram, "total": sum(ram.values())},
-        "flash": {"code": sizes.flash_code, "weights": sizes.flash_weights, "total": sizes.flash_total},
+        "ram": {**ram, "total": sum(ram.values()), "regions": regions},
+        "flash": {
+            "code": sizes.flash_code,
+            "weights": sizes.flash_weights,
+            "total": sizes.flash_total,
+            "regions": sizes.flash_regions,
+        },
         "layers": [
             {
                 "name": step.name,

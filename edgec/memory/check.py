@@ -37,7 +37,9 @@ class _Arena:
         end = 0
         for region in self.program.regions:
             if region.bytes <= 0 or region.start < end or region.end > self.owner.size or region.start % 8:
-                raise PlanError(f"region {region.name!r} is no piece of the arena of its own", "the memory plan is wrong")
+                raise PlanError(
+                    f"region {region.name!r} is no piece of the arena of its own", "the memory plan is wrong"
+                )
             end = region.end
 
     def inside(self, first: int, end: int, who: str) -> None:
@@ -112,7 +114,11 @@ class _Arena:
     def contiguous(self, name: str, first: int, stop: int, who: str) -> None:
         """Rows that one call takes as a run must not go round the end of a ring."""
         base = self.bases[name]
-        if not base.tile and not base.is_full and (first + base.shift) % base.stored_rows + stop - first > base.stored_rows:
+        if (
+            not base.tile
+            and not base.is_full
+            and (first + base.shift) % base.stored_rows + stop - first > base.stored_rows
+        ):
             raise PlanError(
                 f"{who}: rows {first}..{stop - 1} of ring {name!r} do not lie behind one another",
                 "the ring needs another size",

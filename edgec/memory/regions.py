@@ -89,7 +89,9 @@ class Spread:
                 slower[i] = UNPLACED
 
 
-def spread(found: Sequence[Block], pairs: Trails, rooms: Sequence[Room], heat: Mapping[str, int], step: int, thorough: bool) -> Spread:
+def spread(
+    found: Sequence[Block], pairs: Trails, rooms: Sequence[Room], heat: Mapping[str, int], step: int, thorough: bool
+) -> Spread:
     """The blocks over the rooms, fastest first.  heat: accesses by name of block."""
     packing, hot = Packing(found, pairs, step), [heat.get(block.name, 0) for block in found]
     dense = sorted(range(len(found)), key=lambda i: (-hot[i] / max(found[i].bytes, 1), found[i].first, found[i].name))

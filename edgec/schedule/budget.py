@@ -58,7 +58,9 @@ def planned(
         f"patches would need about {least} bytes" if least < made.program.arena else "patches would not fit either"
     )
     has = " and ".join(f"{r.bytes} bytes in {r.name}" for r in rooms)
-    allowed = [f"--ram allows {options.ram}"] * (options.ram is not None) + [f"{target.name} has {has} for the arena"] * bool(rooms)
+    allowed = [f"--ram allows {options.ram}"] * (options.ram is not None) + [
+        f"{target.name} has {has} for the arena"
+    ] * bool(rooms)
     raise BudgetError(
         f"the model needs {made.program.arena} bytes of arena and about {beside(program)} of stack and states, "
         f"{', '.join(allowed)}; the peak is at step {peak_step(made.program)}; {patches}",

@@ -66,7 +66,10 @@ def alternated(program: Program) -> Program:
         main = max(outside, key=lambda b: b.bytes, default=None)
         before = turned[makers[main.name]].reverse if main is not None and main.name in makers else True
         able = all(
-            step.group and not step.shift and step.output not in step.inputs and program.by_name[step.output].rows % step.group == 0
+            step.group
+            and not step.shift
+            and step.output not in step.inputs
+            and program.by_name[step.output].rows % step.group == 0
             for step in steps
         )
         able = able and (len(steps) == 1 or not any(isinstance(reach, Table) for step in steps for reach in step.reach))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from edgec.errors import BudgetError, BuildError, UsageError
 from edgec.paths import firmware_dir
 from edgec.target import Target
+from edgec.toolchain.arenas import Arena, WeightSection, arenas_of, home, weight_sections
 from edgec.toolchain.base import Toolchain, compile_objects, run_tool, toolchain_for
 from edgec.toolchain.glue import HARNESS_SOURCES, glue_defines, write_empty, write_glue, write_linker_script
 from edgec.toolchain.package import Package, load_package
@@ -23,7 +25,8 @@ _STACK_LARGE, _STACK_SMALL = 32768, 3072
 @dataclass(frozen=True)
 class FirmwareSizes:
     """Bytes the models add, from the ELF with them minus the ELF with empty ones.  RAM parts are disjoint; the stack is
-    measured while running.  `flash_code`: everything that is not weights (code, tables, initial values)."""
+    measured while running.  `flash_code`: everything that is not weights (code, tables, initial values).  `ram_regions`,
+    `flash_regions`: the same bytes by memory, as the packages call it (the stack is to come where `data` is)."""
 
     arena: int
     scratch: int
@@ -32,6 +35,8 @@ class FirmwareSizes:
     flash_code: int
     flash_weights: int
     flash_total: int
+    ram_regions: Mapping[str, int]
+    flash_regions: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def build_firmware(
         bin=binary_image(full, full.with_suffix(".bin")),
         hex=intel_hex(full, full.with_suffix(".hex")),
         map=full.with_suffix(".map"),
-        sizes=_difference(full, empty, packages),
+        sizes=job.difference(full, empty),
         toolchain=job.toolchain.name,
     )
 
@@ -87,6 +92,14 @@ class _Build:
     batch: bool
     toolchain: Toolchain
     harness_flags: tuple[str, ...]
+
+    @cached_property
+    def arenas(self) -> list[Arena]:
+        return arenas_of(self.packages, self.target.region("arena").name)
+
+    @cached_property
+    def weights(self) -> list[WeightSection]:
+        return weight_sections(self.packages, self.target.region("weights").name)
 
     def library_objects(self) -> list[Path]:
         objects: list[Path] = []
@@ -104,7 +117,7 @@ class _Build:
 
     def harness_objects(self, name: str, with_arena: bool) -> list[Path]:
         root = firmware_dir()
-        glue = write_glue(self.packages, self.out / f"{name}_glue.c", self.trace, with_arena, raw=self.batch)
+        glue = write_glue(self.packages, self.out / f"{name}_glue.c", self.trace, with_arena, self.batch, self.arenas)
         sources = [root / "harness" / source for source in HARNESS_SOURCES]
         if self.batch:
             sources = [source for source in sources if source.name in ("infer.c", "text.c")]
@@ -126,11 +139,20 @@ class _Build:
         script = write_linker_script(
             self.out / f"{name}.ld",
             regions=[region for region in target.memory if region.holds],
-            names=[package.name for package in self.packages],
             code=target.region("code").name,
-            weights=target.region("weights").name,
+            weights=[
+                {
+                    "output": section.output,
+                    "inputs": section.inputs,
+                    "memory": home(section.name, n, "weights", target).name,
+                }
+                for n, section in enumerate(self.weights)
+            ],
             data=target.region("data").name,
-            arena=target.region("arena").name,
+            arenas=[
+                {"suffix": arena.suffix, "memory": home(arena.name, n, "arena", target).name}
+                for n, arena in enumerate(self.arenas)
+            ],
             stack=_STACK_SMALL if small else _STACK_LARGE,
         )
         elf = self.out / f"{name}.elf"
@@ -153,29 +175,37 @@ class _Build:
             table.write_text("".join(lines), encoding="utf-8")
         return elf
 
+    def difference(self, full: Path, empty: Path) -> FirmwareSizes:
+        """Arenas, scratch and I/O by their symbols, other variables and flash by subtraction.  Variables are added up one by
+        one: the padding between them depends on the harness."""
+        with_models, without = elf_sizes(full), elf_sizes(empty)
+        variables = [symbol for symbol in elf_symbols(full) if symbol.variable]
+        harness = sum(symbol.size for symbol in elf_symbols(empty) if symbol.variable)
 
-def _difference(full: Path, empty: Path, packages: Sequence[Package]) -> FirmwareSizes:
-    """Arena, scratch and I/O by their symbols, other variables and flash by subtraction.  Variables are added up one by
-    one: the padding between them depends on the harness."""
-    with_models, without = elf_sizes(full), elf_sizes(empty)
-    variables = [symbol for symbol in elf_symbols(full) if symbol.variable]
-    harness = sum(symbol.size for symbol in elf_symbols(empty) if symbol.variable)
+        def bytes_of(*names: str) -> int:
+            return sum(symbol.size for symbol in variables if symbol.name in names)
 
-    def bytes_of(*names: str) -> int:
-        return sum(symbol.size for symbol in variables if symbol.name in names)
+        ram = {arena.name: bytes_of(f"edgec_arena{arena.suffix}") for arena in self.arenas}
+        arena = sum(ram.values())
+        scratch = bytes_of(*(f"{package.name}_scratch" for package in self.packages))
+        io = bytes_of(*(f"{package.name}_io" for package in self.packages))
+        others = sum(symbol.size for symbol in variables) - arena - harness
+        flash = {s.name: with_models.weights.get(s.output, 0) - without.weights.get(s.output, 0) for s in self.weights}
+        weights = sum(flash.values())
+        total = with_models.flash - without.flash
+        return FirmwareSizes(
+            arena=arena,
+            scratch=scratch,
+            io=io,
+            data_bss=others - scratch - io,
+            flash_code=total - weights,
+            flash_weights=weights,
+            flash_total=total,
+            ram_regions=_with(ram, self.target.region("data").name, others),
+            flash_regions=_with(flash, self.target.region("code").name, total - weights),
+        )
 
-    arena = bytes_of("edgec_arena")
-    scratch = bytes_of(*(f"{package.name}_scratch" for package in packages))
-    io = bytes_of(*(f"{package.name}_io" for package in packages))
-    everything = sum(symbol.size for symbol in variables)
-    weights = with_models.weights - without.weights
-    total = with_models.flash - without.flash
-    return FirmwareSizes(
-        arena=arena,
-        scratch=scratch,
-        io=io,
-        data_bss=everything - arena - scratch - io - harness,
-        flash_code=total - weights,
-        flash_weights=weights,
-        flash_total=total,
-    )
+
+def _with(sizes: Mapping[str, int], name: str, more: int) -> dict[str, int]:
+    """Sizes by memory with `more` bytes in memory `name`."""
+    return {**sizes, name: sizes.get(name, 0) + more}

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgec.errors import UsageError
 from edgec.paths import firmware_dir
+from edgec.toolchain.arenas import Arena, arenas_of
 from edgec.toolchain.package import Package, Tensor
 
 __all__ = ["HARNESS_SOURCES", "glue_defines", "wire_format", "write_empty", "write_glue", "write_linker_script"]
@@ -51,15 +52,22 @@ def _wire_is_float(package: Package) -> bool:
 
 
 def write_glue(
-    packages: Sequence[Package], out: Path, trace: bool = False, with_arena: bool = True, raw: bool = False
+    packages: Sequence[Package],
+    out: Path,
+    trace: bool = False,
+    with_arena: bool = True,
+    raw: bool = False,
+    arenas: Sequence[Arena] = (),
 ) -> Path:
-    """Writes the glue.  `with_arena` False: for the empty model; `raw`: the wire carries the model's own bytes."""
+    """Writes the glue.  `with_arena` False: for the empty model; `raw`: the wire carries the model's own bytes; `arenas`: as the linker
+    script has them (see arenas_of)."""
     if not packages:
         raise UsageError("firmware needs at least one compiled model", hint="name the folder `edgec compile -o` wrote")
     names = [package.name for package in packages]
     if len(set(names)) != len(names):
         raise UsageError(f"two models are called the same: {', '.join(names)}", hint="compile one with another --name")
-    models = [_model(package, trace, raw) for package in packages]
+    arenas = arenas or arenas_of(packages)
+    models = [{**_model(package, trace, raw), "arenas": _arrays(package, arenas, with_arena)} for package in packages]
     return _render(
         "glue.c.j2",
         out,
@@ -69,13 +77,26 @@ def write_glue(
         result_bytes=max(model["output_bytes"] for model in models),
         ready_bytes=max(package.inputs[0].elements if _wire_is_float(package) else 0 for package in packages),
         steps=max(1, *(model["steps"] for model in models)),
-        arena_bytes=max(model["arena_bytes"] for model in models) if with_arena else 0,
+        arenas=arenas,
+        with_arena=with_arena,
     )
+
+
+def _arrays(package: Package, arenas: Sequence[Arena], with_arena: bool) -> dict[str, Any]:
+    """The C arrays of the pieces of a package's arena, in order; one: the arena is one piece.  The empty model needs none."""
+    symbols = {arena.name: f"edgec_arena{arena.suffix}" for arena in arenas}
+    names = [name for name, _ in package.regions]
+    arrays = [symbols[name or arenas[0].name] if with_arena else "edgec_wire" for name in names]
+    return {"one": names == [""], "arrays": arrays}
 
 
 def write_empty(packages: Sequence[Package], out: Path) -> Path:
     """Writes a C file with the same functions as the packages, all empty."""
-    return _render("empty.c.j2", out, models=[_model(package, False, False) for package in packages])
+    models = [
+        {**_model(package, False, False), "arenas": _arrays(package, arenas_of([package]), False)}
+        for package in packages
+    ]
+    return _render("empty.c.j2", out, models=models)
 
 
 def _model(package: Package, trace: bool, raw: bool) -> dict[str, Any]:

@@ -75,6 +75,17 @@ class Package:
         """Rows in which the one input is pushed (`<name>_push_row`); 0 where it is given at once."""
         return int(self.manifest.get("input_rows", 0))
 
+    @property
+    def regions(self) -> tuple[tuple[str, int], ...]:
+        """Memory and bytes of each piece of the arena, in the order `<name>_init` takes them; no name where it is one piece."""
+        found = self.manifest.get("regions") or [{"name": "", "bytes": self.arena_bytes}]
+        return tuple((str(region["name"]), int(region["bytes"])) for region in found)
+
+    @property
+    def weight_regions(self) -> tuple[str, ...]:
+        """The flash memories that have a section of their own for their constants; () where all lie in one piece."""
+        return tuple(str(region["name"]) for region in self.manifest.get("weight_regions", ()))
+
     def build_hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 over the sources."""
         digest = hashlib.sha256()

@@ -13,10 +13,10 @@ _ALLOC, _WRITE = 2, 1
 @dataclass(frozen=True)
 class ElfSizes:
     """Bytes of an ELF file.  `flash`: everything that must be stored (code, constants, initial values of variables);
-    `weights`: its section of that name."""
+    `weights`: its sections of that name (`.weights`, `.weights_1`, ..)."""
 
     flash: int
-    weights: int
+    weights: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,13 @@ def elf_sizes(elf: Path) -> ElfSizes:
     """Sizes of a linked firmware or of an object file."""
     from elftools.elf.elffile import ELFFile
 
-    flash = weights = 0
+    flash, weights = 0, {}
     with elf.open("rb") as stream:
         for section in ELFFile(stream).iter_sections():
             if section["sh_flags"] & _ALLOC and section["sh_type"] != "SHT_NOBITS":
                 flash += int(section["sh_size"])
-                weights += int(section["sh_size"]) if section.name == ".weights" else 0
+                if section.name.startswith(".weights"):
+                    weights[section.name] = int(section["sh_size"])
     return ElfSizes(flash, weights)
 
 

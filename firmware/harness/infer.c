@@ -44,18 +44,17 @@ void infer_select(uint32_t index)
     counted = false;
     stack_bytes = -1;
     stack_full = false;
-    for (uint32_t i = 0; i < 4; i++) {
-        edgec_guard_low[i] = GUARD;
-        edgec_guard_high[i] = GUARD;
+    for (uint32_t i = 0; i < edgec_guard_count * EDGEC_GUARD_WORDS; i++) {
+        edgec_guards[i / EDGEC_GUARD_WORDS][i % EDGEC_GUARD_WORDS] = GUARD;
     }
-    edgec_models[index].init(edgec_arena_base);
+    edgec_models[index].init();
 }
 
 bool infer_guards_intact(void)
 {
     bool intact = !stack_full;
-    for (uint32_t i = 0; i < 4; i++) {
-        intact = intact && edgec_guard_low[i] == GUARD && edgec_guard_high[i] == GUARD;
+    for (uint32_t i = 0; i < edgec_guard_count * EDGEC_GUARD_WORDS; i++) {
+        intact = intact && edgec_guards[i / EDGEC_GUARD_WORDS][i % EDGEC_GUARD_WORDS] == GUARD;
     }
     return intact;
 }

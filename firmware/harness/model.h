@@ -37,7 +37,7 @@ typedef struct {
     uint32_t wire_bytes;
     uint32_t arena_bytes;
     uint32_t steps;
-    void (*init)(void *arena);
+    void (*init)(void);
     void (*run)(void);
     const edgec_tensor *inputs;
     uint32_t input_count;
@@ -56,9 +56,9 @@ extern int8_t edgec_ready[];           /* float inputs from the wire as the mode
 extern uint8_t edgec_result[];         /* outputs of the last inference, one after another */
 extern uint64_t edgec_step_ticks[];    /* one for each step of the longest model (EDGEC_TRACE only) */
 
-/* One arena for all models, 16-aligned, between guard words. */
-extern uint8_t *const edgec_arena_base;
-extern uint32_t edgec_guard_low[4];
-extern uint32_t edgec_guard_high[4];
+/* Four words before and four behind every arena (one in each memory that some model uses; all models share them). */
+enum { EDGEC_GUARD_WORDS = 4 };
+extern uint32_t *const edgec_guards[];
+extern const uint32_t edgec_guard_count;
 
 #endif

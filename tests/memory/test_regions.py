@@ -66,7 +66,9 @@ def test_a_first_memory_with_room_for_all_changes_nothing(program: Program, cuts
 
 @settings(max_examples=200, deadline=None)
 @given(programs(), CUTS, ROOMS, st.data())
-def test_a_plan_damaged_at_the_borders_is_refused_or_harmless(program: Program, cuts: Cuts, sizes: list[int], data: st.DataObject) -> None:
+def test_a_plan_damaged_at_the_borders_is_refused_or_harmless(
+    program: Program, cuts: Cuts, sizes: list[int], data: st.DataObject
+) -> None:
     """A buffer in another region, across a border or on its neighbour; a border moved or a region taken away."""
     made = over(program, cuts, sizes).program
     if len(made.regions) < 2:

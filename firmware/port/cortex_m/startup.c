@@ -9,7 +9,7 @@ extern uint32_t __stack_top[];
 extern uint32_t __stack_limit[];
 extern uint8_t __data_start[], __data_end[], __data_load[];
 extern uint8_t __bss_start[], __bss_end[];
-extern uint8_t __arena_start[], __arena_end[];
+extern uint32_t __arenas_start[], __arenas_end[]; /* a table: address and bytes of each arena */
 
 int main(void);
 void Reset_Handler(void);
@@ -22,7 +22,9 @@ static __attribute__((noinline, noreturn)) void start(void)
 {
     memcpy(__data_start, __data_load, (size_t)(__data_end - __data_start));
     memset(__bss_start, 0, (size_t)(__bss_end - __bss_start));
-    memset(__arena_start, 0, (size_t)(__arena_end - __arena_start));
+    for (const uint32_t *arena = __arenas_start; arena < __arenas_end; arena += 2) {
+        memset((void *)(uintptr_t)arena[0], 0, arena[1]);
+    }
     (void)main();
     for (;;) {
     }
