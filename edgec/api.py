@@ -180,13 +180,24 @@ def bench(
     emulate: bool = False,
     runs: int = 10,
     inputs: Samples | None = None,
+    against: Sequence[str] = (),
+    models: Sequence[str | Path] = (),
+    rounds: int | None = None,
 ) -> dict[str, Any]:
-    """What one inference costs: exact instruction counts from the emulator, or times from a board at `port`."""
-    if emulate == (port is not None):
-        raise UsageError("bench needs one of --emulate and --port URL", "without a board: edgec bench DIR --emulate")
+    """What one inference costs: exact instruction counts from the emulator, times from a board at `port`, or times beside
+    those of other runtimes on this machine (`against`, `models`, `rounds`: see edgec.against.compare)."""
+    if (port is not None) + emulate + bool(against) != 1:
+        raise UsageError(
+            "bench needs one of --emulate, --port URL and --against RUNTIMES",
+            "without a board: edgec bench DIR --emulate",
+        )
     folder = Path(folder)
     manifest = read_manifest(folder)
     samples = read_samples(manifest, inputs)
+    if against:
+        from edgec.against.compare import ROUNDS, compare
+
+        return compare(folder, against, [Path(path) for path in models], samples, rounds or ROUNDS)
     if port is not None:
         from edgec.harness.bench import bench as bench_on_board
 

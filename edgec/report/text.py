@@ -206,6 +206,30 @@ def measured(document: Document, layers: bool = False) -> RenderableType:
     return Group(facts(rows), table(columns, lines, right=", ".join(columns[2:])), *far)
 
 
+def raced(document: Document) -> RenderableType:
+    """What `bench --against` measured."""
+    rows = [
+        (
+            row["version"],
+            *(f"{row[key]['median']:,.1f}" for key in ("microseconds", "processor_microseconds")),
+            f"{row['microseconds']['low']:,.1f} - {row['microseconds']['high']:,.1f}",
+            *(
+                (f"{ratio['median']:.2f}", f"{ratio['low']:.2f} - {ratio['high']:.2f}")
+                if (ratio := row["ratio"])
+                else ("", "")
+            ),
+            "" if row["difference"] is None else f"{row['difference']:.2g}",
+        )
+        for row in document["runtimes"]
+    ]
+    columns = ("runtime", "µs", "processor µs", "quartiles", "ratio", "its quartiles", "outputs differ by")
+    place = f"{document['where']}, one thread, medians of {document['rounds']} rounds in turns"
+    head = facts([("model", document["model"]), ("target", _target(document)), ("measured on", place)])
+    skipped = [(entry["name"], entry["why"]) for entry in document["skipped"]]
+    more = [table(("not measured", "why"), skipped)] if skipped else []
+    return Group(head, table(columns, rows, right=", ".join(columns[1:])), *more)
+
+
 _COUNTS = (
     ("macs", "MACs"),
     ("instructions", "instructions"),

@@ -20,6 +20,20 @@ from edgec.errors import ToolMissingError, UsageError
 from edgec.ir.program import Array, Buffer, Port, Program
 
 
+def onnx_inputs(program: Program, sample: Mapping[str, Array], types: Mapping[str, str]) -> dict[str, Array]:
+    """The library's inputs of one sample as the ONNX model's, whose inputs have these types."""
+    found = {}
+    for port in program.inputs:
+        buffer = program.by_name[port.buffer]
+        array = to_onnx(sample[port.name], buffer, types[port.name]).reshape(port.shape)
+        if (
+            buffer.origin is not None and buffer.origin.perm
+        ):  # pushed by rows: pixels together, where the model has planes
+            array = array.transpose(np.argsort(buffer.origin.perm))
+        found[port.name] = np.ascontiguousarray(array)
+    return found
+
+
 @dataclass(frozen=True)
 class Rounding:
     """What a QuantizeLinear rounds: its float input's name and its scale."""
@@ -94,15 +108,7 @@ class Judge:
 
     def feed(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """The library's inputs as the ONNX model's."""
-        found = {}
-        for port in self.program.inputs:
-            array = to_onnx(sample[port.name], self.program.by_name[port.buffer], self.types[port.name])
-            origin = self.program.by_name[port.buffer].origin
-            array = array.reshape(port.shape)
-            if origin is not None and origin.perm:  # pushed by rows: pixels together, where the model has planes
-                array = array.transpose(np.argsort(origin.perm))
-            found[port.name] = np.ascontiguousarray(array)
-        return found
+        return onnx_inputs(self.program, sample, self.types)
 
     def values(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """Every value that a buffer stands for, inputs and outputs included; states go on to the next call.
@@ -164,4 +170,4 @@ def _roundings(onnx: Any, model: Any, made: Mapping[str, Any]) -> dict[str, Roun
     return found
 
 
-__all__ = ["Judge", "Rounding", "from_onnx", "physical", "to_onnx"]
+__all__ = ["Judge", "Rounding", "from_onnx", "onnx_inputs", "physical", "to_onnx"]

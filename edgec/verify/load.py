@@ -57,16 +57,30 @@ class Loaded:
 
     def __call__(self, *arrays: Array, **named: Array) -> list[Array]:
         """One inference."""
-        for tensor, array in zip(self.inputs, self._bind(arrays, named), strict=True):
-            data = _fitting(array, tensor)
-            if self._rows:
-                for row in data.reshape(self._rows, -1):
-                    self._push(ctypes.c_void_p(row.ctypes.data))
-            else:
-                ctypes.memmove(self._getters[tensor.function](), data.ctypes.data, data.nbytes)
-        if not self._rows:
-            self._run()
+        self.prepared(*arrays, **named)()
         return [self._read(tensor) for tensor in self.outputs]
+
+    def prepared(self, *arrays: Array, **named: Array) -> Callable[[], None]:
+        """An inference of these arrays, to be called once or, where its time is taken, again and again; its results are not read."""
+        given = self._bind(arrays, named)
+        data = [_fitting(array, tensor) for tensor, array in zip(self.inputs, given, strict=True)]
+        if self._rows:
+            rows = [row for array in data for row in array.reshape(self._rows, -1)]
+            places = [ctypes.c_void_p(row.ctypes.data) for row in rows]
+
+            def push() -> None:
+                for place, _ in zip(places, rows, strict=True):
+                    self._push(place)
+
+            return push
+        moves = [(self._getters[t.function], a.ctypes.data, a.nbytes) for t, a in zip(self.inputs, data, strict=True)]
+
+        def run(kept: list[Array] = data) -> None:
+            for getter, address, count in moves:
+                ctypes.memmove(getter(), address, count)
+            self._run()
+
+        return run
 
     def _bind(self, arrays: tuple[Array, ...], named: dict[str, Array]) -> list[Array]:
         """One array for each input, in order."""
