@@ -27,34 +27,33 @@ static inline edgec_i4 edgec_sum_total(edgec_sum4 sum)
     return wasm_i32x4_add(wasm_i32x4_shuffle(sum.low, sum.high, 0, 2, 4, 6), wasm_i32x4_shuffle(sum.low, sum.high, 1, 3, 5, 7));
 }
 
-/* Sixteen bytes of a pixel, ready to be multiplied. */
+/* Four bytes of a pixel, ready to be multiplied. */
+typedef v128_t edgec_x4;
+
+static inline edgec_x4 edgec_load_x4(const int8_t *p) { return wasm_i16x8_extend_low_i8x16(wasm_v128_load32_splat(p)); }
+
+/* Sixteen bytes of weights, likewise. */
 typedef struct {
     v128_t low, high;
-} edgec_x16;
+} edgec_w16;
 
-static inline edgec_x16 edgec_load_x16(const int8_t *p)
+static inline edgec_w16 edgec_load_w16(const int8_t *p) { return (edgec_w16){wasm_i16x8_load8x8(p), wasm_i16x8_load8x8(p + 8)}; }
+
+/* sum[j] += sum over i < 4 of w[4*j + i] * x[i]. */
+static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_w16 w, edgec_x4 x)
 {
-    return (edgec_x16){wasm_i16x8_load8x8(p), wasm_i16x8_load8x8(p + 8)};
+    return (edgec_sum4){wasm_i32x4_add(sum.low, wasm_i32x4_dot_i16x8(w.low, x)), wasm_i32x4_add(sum.high, wasm_i32x4_dot_i16x8(w.high, x))};
 }
 
-/* sum[j] += sum over i < 4 of w[4*j + i] * x[4*lane + i]. */
-static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, v128_t x)
-{
-    return (edgec_sum4){wasm_i32x4_add(sum.low, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(w), x)),
-                        wasm_i32x4_add(sum.high, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(w), x))};
-}
-#define EDGEC_DOT(sum, w, x, lane) \
-    edgec_dot(sum, w, wasm_i64x2_shuffle((lane) < 2 ? (x).low : (x).high, (lane) < 2 ? (x).low : (x).high, (lane) & 1, (lane) & 1))
-
-/* Four floats; a + w * x, a + w * x[lane]. */
+/* Four floats; a + w * x. */
 typedef v128_t edgec_f4;
 
 static inline edgec_f4 edgec_load_f4(const float *p) { return wasm_v128_load(p); }
 static inline void edgec_store_f4(float *p, edgec_f4 v) { wasm_v128_store(p, v); }
 static inline edgec_f4 edgec_splat_f4(float x) { return wasm_f32x4_splat(x); }
+static inline edgec_f4 edgec_load_splat_f4(const float *p) { return wasm_v128_load32_splat(p); }
 static inline edgec_f4 edgec_fma_f4(edgec_f4 a, edgec_f4 w, edgec_f4 x) { return wasm_f32x4_add(a, wasm_f32x4_mul(w, x)); }
 static inline edgec_f4 edgec_clamp_f4(edgec_f4 v, edgec_f4 lo, edgec_f4 hi) { return wasm_f32x4_pmin(hi, wasm_f32x4_pmax(lo, v)); }
-#define EDGEC_FMA_LANE(a, w, x, lane) edgec_fma_f4(a, w, wasm_i32x4_shuffle(x, x, lane, lane, lane, lane))
 
 /* The contract's requantization. */
 typedef struct {
@@ -140,7 +139,10 @@ typedef struct {
     int32_t v[4];
 } edgec_i4;
 typedef edgec_i4 edgec_sum4;
-typedef edgec_b16 edgec_x16;
+typedef edgec_b16 edgec_w16;
+typedef struct {
+    int8_t v[4];
+} edgec_x4;
 typedef struct {
     edgec_i4 v[4];
 } edgec_acc16;
@@ -164,16 +166,23 @@ static inline edgec_i4 edgec_load_i4(const int32_t *p)
 
 static inline edgec_sum4 edgec_sum_start(edgec_i4 from) { return from; }
 static inline edgec_i4 edgec_sum_total(edgec_sum4 sum) { return sum; }
-static inline edgec_x16 edgec_load_x16(const int8_t *p) { return edgec_load_b16(p); }
 
-static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, edgec_x16 x, int lane)
+static inline edgec_x4 edgec_load_x4(const int8_t *p)
+{
+    edgec_x4 v;
+    memcpy(v.v, p, sizeof v.v);
+    return v;
+}
+
+static inline edgec_w16 edgec_load_w16(const int8_t *p) { return edgec_load_b16(p); }
+
+static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_w16 w, edgec_x4 x)
 {
     for (int i = 0; i < 16; ++i) {
-        sum.v[i / 4] += w.v[i] * x.v[4 * lane + i % 4];
+        sum.v[i / 4] += w.v[i] * x.v[i % 4];
     }
     return sum;
 }
-#define EDGEC_DOT(sum, w, x, lane) edgec_dot(sum, w, x, lane)
 
 typedef struct {
     float v[4];
@@ -182,6 +191,7 @@ typedef struct {
 static inline edgec_f4 edgec_load_f4(const float *p) { return (edgec_f4){{ '{{' }}p[0], p[1], p[2], p[3]{{ '}}' }}; }
 static inline void edgec_store_f4(float *p, edgec_f4 v) { memcpy(p, v.v, sizeof v.v); }
 static inline edgec_f4 edgec_splat_f4(float x) { return (edgec_f4){{ '{{' }}x, x, x, x{{ '}}' }}; }
+static inline edgec_f4 edgec_load_splat_f4(const float *p) { return edgec_splat_f4(*p); }
 
 static inline edgec_f4 edgec_fma_f4(edgec_f4 a, edgec_f4 w, edgec_f4 x)
 {
@@ -198,7 +208,6 @@ static inline edgec_f4 edgec_clamp_f4(edgec_f4 v, edgec_f4 lo, edgec_f4 hi)
     }
     return v;
 }
-#define EDGEC_FMA_LANE(a, w, x, lane) edgec_fma_f4(a, w, edgec_splat_f4((x).v[lane]))
 
 typedef struct {
     int32_t left, shift, zero, lo, hi;

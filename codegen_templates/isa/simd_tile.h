@@ -6,14 +6,17 @@
                     const edgec_x16 v{{ i }} = edgec_load_x16(x{{ i }});
 {% endfor %}
 {% endmacro %}
+{# Engines of WebAssembly keep to the order of the sums, not of the code: four bytes at a time are what their registers hold. #}
+{% set by_four = "simd128" in features %}
+{% set weights = "w16" if by_four else "b16" %}
 {% macro dots(lane, p, v) %}
                     {
 {% for i in range(v[0], v[1]) %}
-                        const edgec_b16 w{{ i }} = edgec_load_b16(w + {{ 16 * (lane * vectors + i) }});
+                        const edgec_{{ weights }} w{{ i }} = edgec_load_{{ weights }}(w + {{ 16 * (lane * vectors + i) }});
 {% endfor %}
 {% for i in range(p[0], p[1]) %}
 {% for j in range(v[0], v[1]) %}
-                        a{{ i }}{{ j }} = EDGEC_DOT(a{{ i }}{{ j }}, w{{ j }}, v{{ i }}, {{ lane }});
+                        a{{ i }}{{ j }} = {{ "edgec_dot(a%d%d, w%d, v%d)" % (i, j, j, i) if by_four else "EDGEC_DOT(a%d%d, w%d, v%d, %d)" % (i, j, j, i, lane) }};
 {% endfor %}
 {% endfor %}
                         EDGEC_APART;
@@ -49,6 +52,15 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
                 const int8_t *w = (const int8_t *)(m + {{ 4 * vectors }});
                 for (int r = 0; r < t->runs; ++r) {
                     const int8_t *x{{ p0 }} = t->x[r] + offset{{ " + %d * t->x_step" % p0 if p0 }}{% for i in range(p0 + 1, p[1]) %}, *x{{ i }} = x{{ i - 1 }} + t->x_step{% endfor %};
+{% if by_four %}
+                    for (int k = 4 * t->whole + t->rest; k > 0; --k, w += {{ 16 * vectors }}) {
+{% for i in range(*p) %}
+                    const edgec_x4 v{{ i }} = edgec_load_x4(x{{ i }});
+                    x{{ i }} += 4;
+{% endfor %}
+{{ dots(0, p, v) -}}
+                    }
+{% else %}
                     for (int k = t->whole; k > 0; --k, w += {{ 64 * vectors }}) {
 {% for i in range(*p) %}
                     const edgec_x16 v{{ i }} = edgec_load_x16(x{{ i }});
@@ -67,6 +79,7 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
 {% endfor %}
                     w += {{ 16 * vectors }} * t->rest;
                     }
+{% endif %}
                 }
             }
 {% endfor %}
@@ -91,7 +104,7 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
 }
 {% endmacro %}
 {# A module is loaded over the network: what is seldom run, or would only be long, goes pixel by pixel. #}
-{% if pixels == 1 or "simd128" not in features %}
+{% if pixels == 1 or not by_four %}
 {{ tile() -}}
 {% elif cut %}
 {{ repeated() -}}

@@ -1,6 +1,11 @@
 {# A tile of the float matrix kernels.  pixels, vectors: its size (a vector is 4 channels); cut: the last channels are not there;
    high, wide: how much of it is held in registers at once. #}
 {% set name = "edgec_tile_f32_%dx%d%s" % (pixels, 4 * vectors, "c" if cut else "") %}
+{# Engines of WebAssembly keep to the order of the sums, not of the code: one element at a time is what their registers hold. #}
+{% set by_element = "simd128" in features %}
+{% if by_element %}
+{% set high = 4 %}
+{% endif %}
 {% macro products(lane, p, v) %}
                         {
 {% for i in range(v[0], v[1]) %}
@@ -8,7 +13,7 @@
 {% endfor %}
 {% for i in range(p[0], p[1]) %}
 {% for j in range(v[0], v[1]) %}
-                            a{{ i }}{{ j }} = EDGEC_FMA_LANE(a{{ i }}{{ j }}, w{{ j }}, v{{ i }}, {{ lane }});
+                            a{{ i }}{{ j }} = {{ "edgec_fma_f4(a%d%d, w%d, v%d)" % (i, j, j, i) if by_element else "EDGEC_FMA_LANE(a%d%d, w%d, v%d, %d)" % (i, j, j, i, lane) }};
 {% endfor %}
 {% endfor %}
                             EDGEC_APART;
@@ -35,6 +40,15 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int 
             const float *w = t->stream + {{ 4 * vectors }};
             for (int r = 0; r < t->runs; ++r) {
                 const float *x{{ p0 }} = t->x[r] + offset{{ " + %d * t->x_step" % p0 if p0 }}{% for i in range(p0 + 1, p[1]) %}, *x{{ i }} = x{{ i - 1 }} + t->x_step{% endfor %};
+{% if by_element %}
+                for (int k = 4 * t->fours + t->rest; k > 0; --k, w += {{ 4 * vectors }}) {
+{% for i in range(*p) %}
+                    const edgec_f4 v{{ i }} = edgec_load_splat_f4(x{{ i }});
+                    ++x{{ i }};
+{% endfor %}
+{{ products(0, p, v) -}}
+                }
+{% else %}
                 for (int k = t->fours; k > 0; --k, w += {{ 16 * vectors }}) {
 {% for i in range(*p) %}
                     const edgec_f4 v{{ i }} = edgec_load_f4(x{{ i }});
@@ -55,6 +69,7 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int 
 {% endfor %}
                     w += {{ 4 * vectors }} * t->rest;
                 }
+{% endif %}
             }
 {% for i in range(*p) %}
 {% for j in range(*v) %}
