@@ -10,6 +10,7 @@ from typing import Protocol
 
 from edgec.errors import BuildError, ToolMissingError
 from edgec.target import Target
+from edgec.toolchain import reuse
 
 __all__ = ["WARNINGS", "Toolchain", "compile_objects", "run_tool", "toolchain_for"]
 
@@ -56,14 +57,19 @@ def compile_objects(
     defines: Sequence[str] = (),
     flags: Sequence[str] = (),
 ) -> list[Path]:
-    """Compiles (source, object) pairs and returns the objects.  Raises BuildError with the compiler's message."""
-    common = [*compiler, *WARNINGS, *SECTIONS, *flags]
-    common += [f"-I{path}" for path in includes] + [f"-D{define}" for define in defines]
+    """Compiles (source, object) pairs and returns the objects, those compiled before from the cache.  Raises BuildError with the
+    compiler's message."""
+    stated = [*compiler, *WARNINGS, *SECTIONS, *flags, *(f"-D{define}" for define in defines)]
+    command = [*stated, *(f"-I{path}" for path in includes)]
+    seen = reuse.Seen(stated, includes)
 
     def one(job: tuple[Path, Path]) -> Path:
         source, out = job
         out.parent.mkdir(parents=True, exist_ok=True)
-        run_tool([*common, "-c", str(source), "-o", str(out)])
+        key = seen.key(source)
+        if not reuse.take(key, out):
+            run_tool([*command, "-c", str(source), "-o", str(out)])
+            reuse.keep(key, out)
         return out
 
     with ThreadPoolExecutor(max_workers=2) as pool:
