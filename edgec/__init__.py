@@ -2,9 +2,9 @@
 
 The verbs of the command line, as functions (edgec/api.py); nothing heavy is imported until one is used:
 
-    result = edgec.compile("model.onnx", target="mps2-an386", out="build/model")
-    edgec.build("build/model")
-    edgec.bench("build/model", emulate=True)
+    artifact = edgec.compile("model.onnx", target="mps2-an386", out="build/model")
+    artifact.build()
+    artifact.bench(emulate=True)["instructions"]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The verbs in Python: thin, each one lazy about what it imports, each returning what the command line shows.
 
-`compile` returns a CompileResult, `load` a callable, the others a document: a dict of plain values, the same that the
-verb prints with --json.  Errors are those of edgec.errors.
+`compile` returns an Artifact, whose methods are the verbs that follow, `load` a callable, the others a document: a dict of plain
+values, the same that the verb prints with --json.  Errors are those of edgec.errors.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from edgec.errors import UsageError
-from edgec.options import make_options
+from edgec.options import CompileKeywords, make_options
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgec.artifact import Artifact
     from edgec.compiler import CompileResult, Progress
 
     Array = np.ndarray[Any, Any]
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
 
 def compile(
-    model: str | Path, out: str | Path | None = None, progress: Progress | None = None, **options: Any
-) -> CompileResult:
+    model: str | Path,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[CompileKeywords],
+) -> Artifact:
     """Compile an ONNX model to a C library in folder `out` (default build/NAME).
 
     options: as on the command line with `_` for `-`: target (required), name, calib, ram="320K", flash, optimize,
@@ -36,6 +40,7 @@ def compile(
     if options.get("target") is None:
         raise UsageError("no target given", "add --target T (target=... in Python); edgec targets lists them")
     stated = make_options(options)
+    from edgec.artifact import Artifact
     from edgec.compiler import compile_model
 
     path = Path(model)
@@ -50,7 +55,8 @@ def compile(
         from edgec.tune.measure import tuned
 
         measured = tuned(path, stated, folder, calibration, progress)
-    return compile_model(path, stated, folder, calibration, progress, measured=measured)
+    made = compile_model(path, stated, folder, calibration, progress, measured=measured)
+    return Artifact(made.dir, made.manifest, made.program, made.summary)
 
 
 def describe(result: CompileResult) -> dict[str, Any]:

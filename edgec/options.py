@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from edgec.errors import UsageError
 
@@ -70,6 +70,27 @@ class CompileOptions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values.pop("dump_stages")  # says where to leave notes, changes nothing that is compiled
         return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
+
+
+class CompileKeywords(TypedDict, total=False):
+    """The keyword arguments of `edgec.compile`: the fields of CompileOptions, sizes and files as a caller writes them."""
+
+    target: str
+    name: str | None
+    calib: str | Path | None
+    ram: str | int | None
+    flash: str | int | None
+    optimize: Literal["balanced", "speed", "ram", "flash"]
+    input: Literal["tensor", "rows"]
+    io: Literal["model", "quantized"]
+    backend: Literal["c", "tvm"]
+    dump_stages: str | Path | None
+    batch: int
+    tune: bool
+    state: Mapping[str, str] | Sequence[str]
+    replay: str | Path | None
+    keep_input: bool
+    keep_constant_channels: bool
 
 
 def parse_size(text: str | int) -> int:

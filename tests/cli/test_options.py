@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 from edgec.errors import UsageError
-from edgec.options import CompileOptions, make_options, parse_size, read_project
+from edgec.options import CHOICES, CompileKeywords, CompileOptions, make_options, parse_size, read_project
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,10 @@ def test_as_dict_holds_no_folders() -> None:
     stored = CompileOptions(calib=Path("some/where/calib.npz"), dump_stages=Path("notes")).as_dict()
     assert stored["calib"] == "calib.npz"
     assert "dump_stages" not in stored
+
+
+def test_keyword_arguments_are_the_options() -> None:
+    """edgec.compile is typed by CompileKeywords, checked by CompileOptions: one list of names."""
+    assert set(get_type_hints(CompileKeywords)) == {field.name for field in fields(CompileOptions)}
+    for name, allowed in CHOICES.items():
+        assert get_args(get_type_hints(CompileKeywords)[name]) == allowed
