@@ -29,8 +29,9 @@ FEATURES = frozenset(
     {"armv6m", "thumb2", "div", "dsp", "fpu", "fpu64", "mve", "mvefp", "hardware_multiply", "simd", "neon", "simd128"}
 )
 FAMILIES = frozenset({"arm64", "wasm"})
-HOLDS = {"code": "flash", "weights": "flash", "data": "ram", "arena": "ram"}
-"""Program parts by the kind of memory they need; code and data lie in one region, weights and arena may lie in several."""
+HOLDS = {"code": "flash", "weights": "flash", "boot": "flash", "data": "ram", "arena": "ram"}
+"""Program parts by the kind of memory they need; weights and arena may lie in several regions, the others in one.  boot: what a
+chip's ROM looks for (few have that)."""
 LIMITS = frozenset({"matrix", "vector", "convolution", "winograd2", "winograd4", "depthwise", "depthwise_strided"})
 """Kinds of layers: a constant matrix times many pixels or times one vector; windows, plain and by Winograd; depthwise windows."""
 
@@ -56,10 +57,12 @@ class Memory:
 
 @dataclass(frozen=True)
 class Serial:
-    """How to reach the board's serial line; `port_hint` is what the device is usually called."""
+    """How to reach the board's serial line; `port_hint` is what the device is usually called, `usb` the vendor and product ids of
+    the USB devices that carry it (`0483:374b`)."""
 
     baud: int = 115200
     port_hint: str = ""
+    usb: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Target:
 
     `isa`: instruction-set features (see FEATURES); `flags`: compiler flags; `port`: C files under firmware/port, none
     where there is no firmware port; `qemu`: machine name, None where there is no emulator; `defines`: for the port;
+    `flash`: what flashes the board, each tool with what it has to know of it (see edgec/flash/tools.py);
     `costs`: the CPU whose table under targets/cost predicts instructions, "" for none; `limits`: the best known instructions
     per multiply-accumulate by kind of layer (see LIMITS), of a platform those of its `measured` variant.
     """
@@ -111,6 +115,7 @@ class Target:
     clock_hz: int | None = None
     serial: Serial = field(default_factory=Serial)
     defines: tuple[tuple[str, str], ...] = ()
+    flash: tuple[tuple[str, str], ...] = ()
     timing: Timing | None = None
     triple: str = ""  # of a platform, as zig and clang call it
     variants: tuple[Variant, ...] = ()  # of a platform, plainest first
@@ -188,8 +193,13 @@ def _join(
         port=_strings(board_path, board, "port") if "port" in board else (),
         qemu=board.get("qemu"),
         clock_hz=board.get("clock_hz"),
-        serial=Serial(int(serial.get("baud", 115200)), str(serial.get("port_hint", ""))),
-        defines=tuple((str(key), str(value)) for key, value in board.get("defines", {}).items()),
+        serial=Serial(
+            int(serial.get("baud", 115200)),
+            str(serial.get("port_hint", "")),
+            _strings(board_path, serial, "usb") if "usb" in serial else (),
+        ),
+        defines=_pairs(board, "defines"),
+        flash=_pairs(board, "flash"),
         timing=_timing(cpu_path, cpu["timing"]) if "timing" in cpu else None,
         costs=str(cpu.get("costs", cpu_name)),
         limits=_limits(cpu_path, cpu),
@@ -226,7 +236,7 @@ def _memories(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[Memory,
     found = tuple(_memory(path, entry) for entry in entries)
     if len({region.name for region in found}) < len(found):
         raise _broken(path, "two regions of memory have one name")
-    for part in ("code", "data"):
+    for part in ("code", "boot", "data"):
         if sum(part in region.holds for region in found) > 1:
             raise _broken(path, f"'{part}' cannot be spread over several regions of memory, only weights and arena can")
     return found
@@ -320,6 +330,10 @@ def _strings(path: Path, data: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _broken(path, f"'{key}' must be a list of strings")
     return tuple(value)
+
+
+def _pairs(data: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in data.get(key, {}).items())
 
 
 def _broken(path: Path, why: str) -> EdgecError:

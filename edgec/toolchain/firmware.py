@@ -14,6 +14,7 @@ from edgec.toolchain.arenas import Arena, WeightSection, arenas_of, home, weight
 from edgec.toolchain.base import Toolchain, compile_objects, run_tool, toolchain_for
 from edgec.toolchain.glue import HARNESS_SOURCES, glue_defines, write_empty, write_glue, write_linker_script
 from edgec.toolchain.package import Package, load_package
+from edgec.toolchain.seal import seal
 from edgec.toolchain.sizes import binary_image, elf_sizes, elf_symbols, intel_hex
 
 __all__ = ["FirmwareImage", "FirmwareSizes", "build_firmware"]
@@ -139,6 +140,7 @@ class _Build:
         script = write_linker_script(
             self.out / f"{name}.ld",
             regions=[region for region in target.memory if region.holds],
+            boot=next((region.name for region in target.regions("boot")), ""),
             code=target.region("code").name,
             weights=[
                 {
@@ -170,6 +172,7 @@ class _Build:
                     hint="compile with --ram and --flash to see what takes the space, or take a bigger board",
                 ) from error
             raise
+        seal(elf)
         if not map_flags:
             lines = [f"{symbol.address:08x} {symbol.size:8d} {symbol.name}\n" for symbol in elf_symbols(elf)]
             table.write_text("".join(lines), encoding="utf-8")

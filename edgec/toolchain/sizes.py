@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ElfSizes", "Symbol", "binary_image", "elf_sections", "elf_sizes", "elf_symbols", "intel_hex"]
+__all__ = [
+    "ElfSizes", "Symbol", "binary_image", "elf_places", "elf_sections", "elf_segments", "elf_sizes", "elf_symbols", "intel_hex",
+]  # fmt: skip
 
 _ALLOC, _WRITE = 2, 1
 
@@ -72,7 +75,23 @@ def elf_symbols(elf: Path) -> list[Symbol]:
     return sorted(found, key=lambda symbol: (symbol.address, symbol.name))
 
 
-def _segments(elf: Path) -> list[tuple[int, bytes]]:
+def elf_places(elf: Path, names: Sequence[str]) -> dict[str, int]:
+    """Where in the file the contents of the named objects begin; those it lacks are left out."""
+    from elftools.elf.elffile import ELFFile
+
+    with elf.open("rb") as stream:
+        elf_file = ELFFile(stream)
+        table = elf_file.get_section_by_name(".symtab")
+        found = {}
+        for name in names:
+            for symbol in (table.get_symbol_by_name(name) or ()) if table else ():
+                section = elf_file.get_section(symbol["st_shndx"])
+                found[name] = int(section["sh_offset"] + symbol["st_value"] - section["sh_addr"])
+    return found
+
+
+def elf_segments(elf: Path) -> list[tuple[int, bytes]]:
+    """(load address, bytes) of everything that must be stored, in address order."""
     from elftools.elf.elffile import ELFFile
 
     with elf.open("rb") as stream:
@@ -85,7 +104,7 @@ def _segments(elf: Path) -> list[tuple[int, bytes]]:
 
 def binary_image(elf: Path, out: Path) -> Path:
     """Writes the flash image from its lowest address, gaps up to 16 MB filled with 0xFF; the rest is left out."""
-    segments = _segments(elf)
+    segments = elf_segments(elf)
     base, image = segments[0][0], bytearray()
     for address, data in segments:
         if address - base - len(image) > 1 << 24:
@@ -105,7 +124,7 @@ def intel_hex(elf: Path, out: Path) -> Path:
 
     lines: list[str] = []
     upper = -1
-    for base, data in _segments(elf):
+    for base, data in elf_segments(elf):
         at = 0
         while at < len(data):
             address = base + at

@@ -20,8 +20,8 @@ int uart_take(void);
 void timer_start(uint32_t hz);
 uint32_t timer_micros(void);
 
-/* Waits until (REG(address) & mask) == value, for at most about 50 ms; false when it never was. */
-int reg_reaches(uintptr_t address, uint32_t mask, uint32_t value);
+/* Waits until (*reg & mask) == value, for some 10 to 100 ms; 0 when it never was. */
+int reg_reaches(const volatile uint32_t *reg, uint32_t mask, uint32_t value);
 
 /* Cortex-M7: instruction and data cache on (cortex_m/caches.c). */
 void caches_start(void);

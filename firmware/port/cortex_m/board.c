@@ -8,13 +8,13 @@ static uint32_t clock_hz;
 static uint64_t elapsed;
 static bool counts_cycles;
 
-/* Long enough for every oscillator at the start, at whatever speed the processor woke up with (64 MHz at most). */
-#define PATIENCE 400000
+/* Oscillators and PLLs need a few milliseconds; this is longer at every speed a processor wakes up with (4 to 64 MHz). */
+#define PATIENCE 100000
 
-int reg_reaches(uintptr_t address, uint32_t mask, uint32_t value)
+int reg_reaches(const volatile uint32_t *reg, uint32_t mask, uint32_t value)
 {
     for (int32_t i = 0; i < PATIENCE; i++) {
-        if ((REG(address) & mask) == value) {
+        if ((*reg & mask) == value) {
             return 1;
         }
     }
@@ -25,8 +25,8 @@ int reg_reaches(uintptr_t address, uint32_t mask, uint32_t value)
 static bool cycles_start(void) { return false; } /* Armv6-M has no DWT counter */
 static uint32_t cycles(void) { return 0; }
 #else
-/* Armv7-M Architecture Reference Manual, C1.8: DEMCR, DWT_CTRL, DWT_CYCCNT; the lock exists on the Cortex-M7.  An emulator
- * without the counter reads zeros. */
+/* Armv7-M Architecture Reference Manual, Data Watchpoint and Trace unit: DEMCR.TRCENA, DWT_LAR (Cortex-M7), DWT_CYCCNT,
+ * DWT_CTRL.  An emulator without the counter reads zeros. */
 static uint32_t cycles(void) { return REG(0xE0001004u); }
 
 static bool cycles_start(void)

@@ -1,5 +1,5 @@
-/* Nordic nRF51 and nRF52: TIMER0, 32 bits at 1 MHz (nRF51 Series Reference Manual 3.0, chapter 18; nRF52840 Product
- * Specification 1.7, chapter 6.30). */
+/* Nordic nRF51 and nRF52: TIMER0, 32 bits at 1 MHz.
+ * Sources: nRF51 Series Reference Manual 3.0 and nRF52840 Product Specification 1.7, chapter TIMER. */
 #include "parts.h"
 
 #define TIMER(OFFSET) REG(0x40008000u + (OFFSET))

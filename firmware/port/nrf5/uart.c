@@ -1,5 +1,5 @@
-/* Nordic nRF51 and nRF52: the UART both have, without DMA (nRF51 Series Reference Manual 3.0, chapter 29; nRF52840 Product
- * Specification 1.7, chapter 6.33). */
+/* Nordic nRF51 and nRF52: the UART both have, without DMA.
+ * Sources: nRF51 Series Reference Manual 3.0 and nRF52840 Product Specification 1.7, chapter UART. */
 #include "parts.h"
 
 #define UART(OFFSET) REG(PORT_UART_BASE + (OFFSET))
