@@ -78,13 +78,15 @@ def elf_symbols(elf: Path) -> list[Symbol]:
 def elf_places(elf: Path, names: Sequence[str]) -> dict[str, int]:
     """Where in the file the contents of the named objects begin; those it lacks are left out."""
     from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
 
     with elf.open("rb") as stream:
         elf_file = ELFFile(stream)
         table = elf_file.get_section_by_name(".symtab")
         found = {}
         for name in names:
-            for symbol in (table.get_symbol_by_name(name) or ()) if table else ():
+            symbols = table.get_symbol_by_name(name) if isinstance(table, SymbolTableSection) else None
+            for symbol in symbols or ():
                 section = elf_file.get_section(symbol["st_shndx"])
                 found[name] = int(section["sh_offset"] + symbol["st_value"] - section["sh_addr"])
     return found

@@ -35,6 +35,9 @@ class Debugger:
         self._buffer = b""
         self.ask("qXfer:features:read:target.xml:0,ffff")  # only who has asked for it may write registers
 
+    def close(self) -> None:
+        self._socket.close()
+
     def ask(self, text: str) -> str:
         data = text.encode()
         self._socket.sendall(b"$%s#%02x" % (data, sum(data) & 255))
@@ -89,14 +92,15 @@ def debug(machine: str, elf: Path, vectors: int | None = None) -> Iterator[Debug
         port = probe.getsockname()[1]
     command = [qemu, "-M", *machine.split(), "-kernel", str(elf), "-S", "-gdb", f"tcp:127.0.0.1:{port}"]
     process = subprocess.Popen([*command, "-display", "none", "-monitor", "none", "-serial", "none"])
+    debugger = Debugger(port)
     try:
-        debugger = Debugger(port)
         if vectors is not None:
             debugger.set_register(SP, debugger.word(vectors))
             debugger.set_register(PC, debugger.word(vectors + 4) & ~1)
             debugger.set_register(XPSR, 1 << 24)  # Thumb
         yield debugger
     finally:
+        debugger.close()
         process.kill()
         process.wait()
 
