@@ -23,6 +23,7 @@ from edgec.ops.registry import by_name
 from edgec.options import CompileOptions
 from edgec.schedule.budget import peak_step, planned
 from edgec.schedule.plan import Plan
+from edgec.schedule.rooms import flash_of, flash_rooms, ram_of
 from edgec.schedule.tradeoff import predicted, tradeoff
 from edgec.target import Target, list_targets, load_target
 
@@ -187,7 +188,7 @@ def compile_model(
     made, decisions = planned(low.program, target, options, kernels, measured)
     note(options, 6, "plan", made.program)
     tell("writing C", 2, 3)
-    source = emit(made.program, target.isa, package.version())
+    source = emit(made.program, target.isa, package.version(), flash_rooms(target, made.program, options))
     content = with_choices(
         manifest(made.program, source, heading(path, target, options)), made.program, decisions, measured or {}
     )
@@ -293,10 +294,6 @@ def fitting(ram: int, flash: int, reserve_ram: int = 3072, reserve_flash: int = 
     boards = []
     for name in list_targets():
         board = load_target(name)
-        if board.kind == "board":
-            largest = {
-                kind: max((m.size for m in board.memory if m.kind == kind), default=0) for kind in ("ram", "flash")
-            }
-            if ram + reserve_ram <= largest["ram"] and flash + reserve_flash <= largest["flash"]:
-                boards.append(name)
+        if board.kind == "board" and ram + reserve_ram <= ram_of(board) and flash + reserve_flash <= flash_of(board):
+            boards.append(name)
     return boards

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgec.emit.drivers import Drivers
+from edgec.emit.flash import homes
 from edgec.emit.literals import C_TYPES, initialiser
 from edgec.emit.names import c_name, comment, unique_names
 from edgec.emit.parts import Parts, arena_bytes, collect, environment, region_bytes, table_constants
 from edgec.ir.program import ITEM_BYTES, Port, Program
 from edgec.ir.pull import pushed_input
+from edgec.memory.regions import Room
 from edgec.ops.registry import by_name
 from edgec.paths import templates_dir
 
@@ -19,13 +21,14 @@ from edgec.paths import templates_dir
 @dataclass(frozen=True)
 class Source:
     """The generated files: name -> text; symbols: step name -> C symbol; ports: function names in order of inputs, then outputs;
-    weight_bytes: all constant arrays."""
+    weight_bytes: all constant arrays; weight_regions: the same by flash memory, where they lie in several."""
 
     files: dict[str, str]
     symbols: dict[str, str]
     input_functions: tuple[str, ...]
     output_functions: tuple[str, ...]
     weight_bytes: int
+    weight_regions: dict[str, int]
 
 
 def port_functions(prefix: str, word: str, ports: tuple[Port, ...]) -> tuple[str, ...]:
@@ -97,7 +100,7 @@ def _regions(program: Program) -> list[dict[str, object]]:
     return [{"name": c, "upper": c.upper(), "memory": comment(name), "bytes": sizes[name]} for name, c in names.items()]
 
 
-def _constants(parts: Parts) -> list[dict[str, object]]:
+def _constants(parts: Parts, where: Mapping[str, str]) -> list[dict[str, object]]:
     return [
         {
             "name": name,
@@ -105,6 +108,7 @@ def _constants(parts: Parts) -> list[dict[str, object]]:
             "count": array.size,
             "values": initialiser(array),
             "bytes": array.size * ITEM_BYTES.get(str(array.dtype), array.itemsize),
+            "region": where.get(name, ""),
         }
         for name, array in parts.constants.items()
     ]
@@ -129,14 +133,22 @@ def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
     return "\n".join(texts)
 
 
-def emit(program: Program, features: frozenset[str] = frozenset(), version: str = "") -> Source:
-    """The C library of a placed program whose steps have their kernels.  Same program, features and version: same bytes."""
+def emit(
+    program: Program, features: frozenset[str] = frozenset(), version: str = "", flash: Sequence[Room] = ()
+) -> Source:
+    """The C library of a placed program whose steps have their kernels.  Same arguments: same bytes.
+
+    flash: the target's memories for constants, fastest first, where it has several.  BudgetError where the constants do not fit.
+    """
     prefix = c_name(program.name)
     parts = collect(program)
     tables = table_constants(parts, prefix)
     drivers = Drivers(program, parts, tables)
-    constants = _constants(parts)
+    constants = _constants(parts, homes(parts, flash))
     weight_bytes = sum(int(str(c["bytes"])) for c in constants)
+    weight_regions = {
+        r.name: n for r in flash if (n := sum(int(str(c["bytes"])) for c in constants if c["region"] == r.name))
+    }
     macs = {p.step.name: by_name()[p.step.op].macs(p.site) for p in parts.steps}
     input_functions = port_functions(prefix, "input", program.inputs)
     output_functions = port_functions(prefix, "output", program.outputs)
@@ -185,6 +197,7 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         "states": _states(program),
         "state_bytes": program.state_bytes,
         "weight_bytes": weight_bytes,
+        "weight_regions": list(weight_regions),
     }
     env = environment()
     weights = env.get_template("weights.c.j2").render(context)
@@ -195,4 +208,4 @@ def emit(program: Program, features: frozenset[str] = frozenset(), version: str 
         f"{prefix}_weights.c": weights,
     }
     symbols = {p.step.name: p.symbol for p in parts.steps}
-    return Source(files, symbols, input_functions, output_functions, weight_bytes)
+    return Source(files, symbols, input_functions, output_functions, weight_bytes, weight_regions)

@@ -106,6 +106,7 @@ def manifest(program: Program, source: Source, head: dict[str, Any]) -> dict[str
         "state_bytes": program.state_bytes,
         "input_rows": program.by_name[pushed_input(program)].rows if pushed_input(program) else 0,
         "weight_bytes": source.weight_bytes,
+        "weight_regions": [{"name": name, "bytes": size} for name, size in source.weight_regions.items()],
         "arena_bytes": arena_bytes(program),
         "regions": [
             {"name": region.name, "start": region.start, "bytes": region_bytes(program)[region.name]}

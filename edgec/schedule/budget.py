@@ -14,7 +14,7 @@ from edgec.schedule.choose import Decision, Wanted, choose, named
 from edgec.schedule.order import order
 from edgec.schedule.patches import Patched, patchings
 from edgec.schedule.plan import Plan, least_peak, plan
-from edgec.schedule.rooms import RESERVE, UNLIMITED, arena_rooms, beside, ram_of
+from edgec.schedule.rooms import RESERVE, UNLIMITED, arena_rooms, beside, flash_of, ram_of
 from edgec.target import Target
 
 SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
@@ -106,8 +106,9 @@ def _planned(
     measured: Mapping[tuple[str, str], Cost] | None,
 ) -> tuple[Plan, list[Decision]]:
     """The plan of an ordered program.  A kernel whose scratch does not fit into the RAM there is gives way to the next."""
-    flash = options.flash or (target.flash_bytes or None if options.optimize == "speed" else None)
-    wanted = Wanted(options.optimize, flash, kernels or {}, measured=measured or {})
+    flash = options.flash or (flash_of(target) or None if options.optimize == "speed" else None)
+    memories = tuple(region.name for region in target.regions("weights"))
+    wanted = Wanted(options.optimize, flash, kernels or {}, measured=measured or {}, memories=memories)
     most = options.ram or (ram_of(target) if options.optimize == "speed" else None)
     reserve = beside(program)
     while True:

@@ -42,13 +42,15 @@ class Candidate:
 class Wanted:
     """What a choice is for.  optimize: as on the command line; flash: bytes the whole model may take, None for no limit;
     fixed: kernels by step that are not to be decided anew; banned: (step, kernel) not to be taken (their scratch is too large);
-    measured: cost by (step, kernel) that was measured and goes before what is predicted."""
+    measured: cost by (step, kernel) that was measured and goes before what is predicted; memories: names of the target's flash regions
+    for constants."""
 
     optimize: str = "balanced"
     flash: int | None = None
     fixed: Mapping[str, str] = field(default_factory=dict)
     banned: frozenset[tuple[str, str]] = frozenset()
     measured: Mapping[tuple[str, str], Cost] = field(default_factory=dict)
+    memories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,16 +201,17 @@ def choose(program: Program, features: frozenset[str], wanted: Wanted) -> list[D
     if wanted.flash is not None and choice.flash > wanted.flash:
         choice = min((choice, Choice.of(made, program.target, "flash").lighter(wanted.flash)), key=lambda c: c.flash)
         if choice.flash > wanted.flash:
-            raise _too_large(program, choice, wanted.flash)
+            raise _too_large(choice, wanted)
     return [_decision(name, choice, limit, wanted) for name in made]
 
 
-def _too_large(program: Program, choice: Choice, allowed: int) -> BudgetError:
+def _too_large(choice: Choice, wanted: Wanted) -> BudgetError:
     worst = max(choice.at, key=lambda name: choice.of_step(name).cost.flash)
     share = choice.of_step(worst).cost.flash
+    where = f" in {' and '.join(wanted.memories)} together" if len(wanted.memories) > 1 else ""
     return BudgetError(
         f"the smallest choice of kernels needs about {choice.weights()} bytes of constants and {choice.code():.0f} of code, "
-        f"--flash allows {allowed}",
+        f"--flash allows {wanted.flash}{where}",
         f"most of it is step {worst!r} ({share} bytes): use int8 instead of float32 (--calib), fewer channels there, or raise --flash",
     )
 

@@ -1,14 +1,17 @@
-"""What the memories of a target leave to a model: for the arena, fastest first."""
+"""What the memories of a target leave to a model: for the arena and for the constants, fastest first."""
 
 from __future__ import annotations
 
-from edgec.ir.program import Program
+from edgec.ir.program import Program, site
+from edgec.kernels.predict import code_keys, code_of
+from edgec.kernels.registry import kernel
 from edgec.memory.regions import Room
 from edgec.options import CompileOptions
 from edgec.target import Target
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
 UNLIMITED = 1 << 40
+CODE = 1.05, 512  # what the code may take at most: times as much as predicted, and bytes more
 
 
 def beside(program: Program) -> int:
@@ -23,14 +26,32 @@ def ram_of(target: Target) -> int:
 
 def arena_rooms(target: Target, program: Program, options: CompileOptions) -> tuple[Room, ...]:
     """What each memory has for the arena, together no more than --ram allows; () where the target has but one for it."""
-    regions = target.regions("arena")
-    if len(regions) < 2:
-        return ()
-    left = UNLIMITED if options.ram is None else max(options.ram - beside(program), 0)
+    limit = None if options.ram is None else options.ram - beside(program)
+    return _rooms(target, "arena", "data", beside(program), limit)
+
+
+def flash_of(target: Target) -> int:
+    """Flash that code and constants may fill on a target; 0 off a board."""
+    regions = dict.fromkeys((*target.regions("code"), *target.regions("weights")))
+    return sum(region.size - region.reserve for region in regions)
+
+
+def flash_rooms(target: Target, program: Program, options: CompileOptions) -> tuple[Room, ...]:
+    """What each memory has for the constants of a program with its kernels, together no more than --flash allows with the code; ()
+    where the target has but one for them."""
+    keys = (key for step in program.steps for key in code_keys(kernel(step.kernel), site(program, step)))
+    code = round(CODE[0] * code_of(keys, len(program.steps), program.target)) + CODE[1]
+    return _rooms(target, "weights", "code", code, None if options.flash is None else options.flash - code)
+
+
+def _rooms(target: Target, part: str, other: str, taken: int, limit: int | None) -> tuple[Room, ...]:
+    """Room for a part in each memory that may hold it, where there are several.  taken: bytes that the model needs where `other` is;
+    limit: bytes of all rooms together."""
+    regions = target.regions(part)
+    left = UNLIMITED if limit is None else max(limit, 0)
     rooms = []
-    for region in regions:
-        own = region.size - region.reserve - (beside(program) if "data" in region.holds else 0)
-        size = min(max(own, 0), left)
-        rooms.append(Room(region.name, size, region.wait_states))
-        left -= size
+    for region in regions if len(regions) > 1 else ():
+        own = region.size - region.reserve - (taken if other in region.holds else 0)
+        rooms.append(Room(region.name, min(max(own, 0), left), region.wait_states))
+        left -= rooms[-1].bytes
     return tuple(rooms)

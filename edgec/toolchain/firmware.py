@@ -10,7 +10,7 @@ from pathlib import Path
 from edgec.errors import BudgetError, BuildError, UsageError
 from edgec.paths import firmware_dir
 from edgec.target import Target
-from edgec.toolchain.arenas import Arena, WeightSection, arenas_of, home, weight_sections
+from edgec.toolchain.arenas import Arena, Constants, arenas_of, constants_of, home
 from edgec.toolchain.base import Toolchain, compile_objects, run_tool, toolchain_for
 from edgec.toolchain.glue import HARNESS_SOURCES, glue_defines, write_empty, write_glue, write_linker_script
 from edgec.toolchain.package import Package, load_package
@@ -99,8 +99,8 @@ class _Build:
         return arenas_of(self.packages, self.target.region("arena").name)
 
     @cached_property
-    def weights(self) -> list[WeightSection]:
-        return weight_sections(self.packages, self.target.region("weights").name)
+    def weights(self) -> list[Constants]:
+        return constants_of(self.packages, self.target.region("weights").name)
 
     def library_objects(self) -> list[Path]:
         objects: list[Path] = []
@@ -143,17 +143,13 @@ class _Build:
             boot=next((region.name for region in target.regions("boot")), ""),
             code=target.region("code").name,
             weights=[
-                {
-                    "output": section.output,
-                    "inputs": section.inputs,
-                    "memory": home(section.name, n, "weights", target).name,
-                }
-                for n, section in enumerate(self.weights)
+                {"output": c.output, "inputs": c.inputs, "memory": home(c.name, c.rank, "weights", target).name}
+                for c in self.weights
             ],
             data=target.region("data").name,
             arenas=[
-                {"suffix": arena.suffix, "memory": home(arena.name, n, "arena", target).name}
-                for n, arena in enumerate(self.arenas)
+                {"suffix": arena.suffix, "memory": home(arena.name, arena.rank, "arena", target).name}
+                for arena in self.arenas
             ],
             stack=_STACK_SMALL if small else _STACK_LARGE,
         )

@@ -25,6 +25,7 @@ from edgec.schedule.budget import scheduled
 from edgec.schedule.choose import Wanted
 from edgec.schedule.choose import options as candidates_of
 from edgec.schedule.order import order
+from edgec.schedule.rooms import flash_rooms
 from edgec.target import load_target
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def tuned(
         kernels = {name: made[min(number, len(made) - 1)].kernel for name, made in choices.items()}
         steps = tuple(replace(step, kernel=kernels.get(step.name, "")) for step in program.steps)
         made = scheduled(program.with_(steps=steps), target, options).program
-        source = emit(made, target.isa, package.version())
+        source = emit(made, target.isa, package.version(), flash_rooms(target, made, options))
         with tempfile.TemporaryDirectory(prefix="edgec-tune-") as scratch:
             folder = Path(scratch) / "package"
             content = json.dumps(manifest(made, source, head)).encode()
