@@ -34,7 +34,7 @@ def compile(
     """Compile an ONNX model to a C library in folder `out` (default build/NAME).
 
     options: as on the command line with `_` for `-`: target (required), name, calib, ram="320K", flash, optimize,
-    input, io, backend, batch, tune, replay, state={"h0": "hn"}, keep_input, keep_constant_channels, dump_stages.
+    input, io, backend, tvm_form, batch, tune, replay, state={"h0": "hn"}, keep_input, keep_constant_channels, dump_stages.
     progress: called with (stage, done, of how many).
     """
     if options.get("target") is None:
@@ -51,7 +51,7 @@ def compile(
 
         calibration = partial(load_samples, stated.calib)
     measured = None
-    if stated.tune and stated.replay is None:
+    if stated.tune and stated.replay is None and stated.backend == "c":
         from edgec.tune.measure import tuned
 
         measured = tuned(path, stated, folder, calibration, progress)
@@ -132,10 +132,10 @@ def build(folder: str | Path, samples: Samples | None = None) -> dict[str, Any]:
         raise UsageError(
             "samples are for the page of a WebAssembly package", "leave them out, or compile with --target wasm32-simd"
         )
-    if "tvm_ffi" in manifest:
-        from edgec.verify.ffi import build_ffi
+    if "tvm_ffi" in manifest or "module" in manifest.get("tvm", {}):
+        from edgec.verify.ffi import build_module
 
-        return {**document, "artifacts": {"tvm module": str(build_ffi(folder))}}
+        return {**document, "artifacts": {"tvm module": str(build_module(folder))}}
     if board is None:
         from edgec.toolchain.host import build_shared
 

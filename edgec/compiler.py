@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgec.backends.forms import check_form, tvm_files, tvm_form
+from edgec.backends.tir import with_tir
 from edgec.emit import package
 from edgec.emit.c import Source, emit
 from edgec.emit.choices import read_choices, with_choices
-from edgec.emit.ffi import ffi_source
 from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
 from edgec.errors import UnsupportedError
@@ -180,12 +181,14 @@ def compile_model(
     path, out = Path(path), Path(out)
     package.check_destination(out)
     target = load_target(options.target)
+    check_form(options, target)
     tell("reading the model", 0, 3)
     low = lowered(path, options, calibration, progress)
     tell("planning memory", 1, 3)
     if kernels is None and options.replay is not None:
         kernels = read_choices(options.replay)
-    made, decisions = planned(low.program, target, options, kernels, measured)
+    program = with_tir(low.program) if tvm_form(options, target) == "relax" else low.program
+    made, decisions = planned(program, target, options, kernels, measured)
     note(options, 6, "plan", made.program)
     tell("writing C", 2, 3)
     source = emit(made.program, target.isa, package.version(), flash_rooms(target, made.program, options))
@@ -200,9 +203,7 @@ def compile_model(
     summary = summarise(content, made, low.removed)
     files = dict(text_files(source))
     if options.backend == "tvm":
-        name, text = ffi_source(content, package.version())
-        files[name] = text.encode()
-        content["tvm_ffi"] = {"source": name, "function": "run"}
+        files |= tvm_files(content, low.program, made.program, target, options, out)
     package.write(out, {**files, **reference(low.model, made.program), "edgec.json": _json(content)})
     return CompileResult(out, content, made.program, summary)
 

@@ -27,6 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "input": ("tensor", "rows"),
     "io": ("model", "quantized"),
     "backend": ("c", "tvm"),
+    "tvm_form": ("auto", "library", "relax"),
 }
 
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
@@ -45,9 +46,10 @@ class CompileOptions:
     input: str = "tensor"  # tensor: whole input at once | rows: pushed row by row
     io: str = "model"  # model: the model's own types | quantized: int8 at the borders
     backend: str = "c"  # c | tvm
+    tvm_form: str = "auto"  # auto | library (edgec's kernels for TVM's loader) | relax (a module that TVM compiles)
     dump_stages: Path | None = None  # folder for the ONNX model after every pass
     batch: int = 1  # pins a symbolic first dimension
-    tune: bool = False  # choose kernels by measuring
+    tune: int = 0  # choose kernels by measuring; with --backend tvm: trials of MetaSchedule
     state: tuple[tuple[str, str], ...] = ()  # (input, output) of the model that the library keeps from run to run
     replay: Path | None = None  # an edgec.json whose choice of kernels is taken as it is
     keep_input: bool = False  # run() leaves the input buffer as it was
@@ -57,9 +59,12 @@ class CompileOptions:
         for option, allowed in CHOICES.items():
             value = getattr(self, option)
             if value not in allowed:
-                raise UsageError(f"--{option} {value!r} is not a choice", f"use one of: {', '.join(allowed)}")
+                name = option.replace("_", "-")
+                raise UsageError(f"--{name} {value!r} is not a choice", f"use one of: {', '.join(allowed)}")
         if not isinstance(self.batch, int) or self.batch < 1:
             raise UsageError(f"--batch must be a whole number of at least 1, not {self.batch!r}", "leave it out for 1")
+        if self.tune < 0:
+            raise UsageError("--tune takes a number of trials", "for example --tune 64; without a number: 1")
         for option in ("ram", "flash"):
             value = getattr(self, option)
             if value is not None and value <= 0:
@@ -140,6 +145,8 @@ def _convert(name: str, annotation: str, value: Any) -> Any:
         return parse_size(value)
     if name == "state":
         return parse_states(value)
+    if name == "tune" and isinstance(value, bool):
+        return int(value)
     if annotation.startswith("Path"):
         return Path(value)
     expected: type = {"bool": bool, "int": int}.get(annotation, str)

@@ -117,7 +117,7 @@ class Target:
     defines: tuple[tuple[str, str], ...] = ()
     flash: tuple[tuple[str, str], ...] = ()
     timing: Timing | None = None
-    triple: str = ""  # of a platform, as zig and clang call it
+    triple: str = ""  # as zig and clang call it
     variants: tuple[Variant, ...] = ()  # of a platform, plainest first
     measured: str = ""  # the variant that `bench --emulate` counts
     costs: str = ""
@@ -189,6 +189,7 @@ def _join(
         flags=_strings(cpu_path, cpu, "flags"),
         zig_cpu=_text(cpu_path, cpu, "zig_cpu"),
         endian=str(cpu.get("endian", "little")),
+        triple=str(cpu.get("triple", "")),
         memory=_memories(board_path, board.get("memory", [])),
         port=_strings(board_path, board, "port") if "port" in board else (),
         qemu=board.get("qemu"),

@@ -70,7 +70,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     """The exit code of one command line; every error is shown here and nowhere else."""
     as_json = "--json" in arguments
     try:
-        code = int(app(arguments, prog_name="edgec", standalone_mode=False) or 0)
+        code = int(app(_numbered(arguments), prog_name="edgec", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # `edgec ops | head`: the reader has gone, which is no error
@@ -85,6 +85,12 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     if code == INTERRUPTED:  # typer's releases differ in whether they raise or return it
         output.fail("interrupted", as_json=as_json)
     return code
+
+
+def _numbered(arguments: list[str]) -> list[str]:
+    """`--tune` may stand without its number."""
+    following = [*arguments[1:], ""]
+    return [f"{a}=1" if a == "--tune" and not n.isdigit() else a for a, n in zip(arguments, following, strict=True)]
 
 
 def _explain(error: Exception, as_json: bool) -> int:

@@ -25,7 +25,12 @@ def compile_command(
     io: Annotated[str | None, Option(metavar="KIND", help="model, or quantized: no float at the borders.")] = None,
     backend: Annotated[str | None, Option(metavar="B", help="c or tvm [c].")] = None,
     batch: Annotated[int | None, Option(metavar="N", help="Pins a symbolic first dimension [1].")] = None,
-    tune: Annotated[bool, Option("--tune", help="Choose kernels by measuring.")] = False,
+    tvm_form: Annotated[
+        str | None, Option(metavar="F", help="With tvm: library, or relax (needs TVM), or auto [auto].")
+    ] = None,
+    tune: Annotated[
+        int, Option(metavar="[N]", help="Choose kernels by measuring; with --backend tvm: N trials of MetaSchedule.")
+    ] = 0,
     state: Annotated[
         list[str] | None,
         Option(metavar="IN=OUT", help="Keep a state inside: output OUT becomes input IN of the next run; repeatable."),
@@ -56,6 +61,7 @@ def compile_command(
         "input": input_,
         "io": io,
         "backend": backend,
+        "tvm_form": tvm_form,
         "batch": batch,
         "tune": tune or None,
         "state": state or None,

@@ -13,8 +13,8 @@ __all__ = ["ffi_source"]
 CODES = {"int8": 0, "int16": 0, "int32": 0, "int64": 0, "uint8": 1, "float32": 2, "bool": 6}
 
 
-def ffi_source(manifest: dict[str, Any], version: str) -> tuple[str, str]:
-    """(file name, text) of <name>_tvm_ffi.c from the content of edgec.json."""
+def ffi_source(manifest: dict[str, Any], version: str, function: str = "run") -> tuple[str, str]:
+    """(file name, text) of <name>_tvm_ffi.c from the content of edgec.json; function: the name by which TVM finds it."""
     tensors = [
         {
             "input": index < len(manifest["inputs"]),
@@ -32,6 +32,7 @@ def ffi_source(manifest: dict[str, Any], version: str) -> tuple[str, str]:
         "name": manifest["name"],
         "header": manifest["header"],
         "version": version,
+        "entry": function,
         "tensors": tensors,
         "rows": rows,
         "row_bytes": manifest["inputs"][0]["bytes"] // rows if rows else 0,

@@ -60,12 +60,12 @@ def _field_type(value: int | float | Array) -> str:
     return "float " if isinstance(value, float) else "int32_t "
 
 
-def _function(env: jinja2.Environment, name: str, chosen: Kernel, at: Site, packed: Packed) -> str:
-    """The C of one kernel: its parameter struct and its template."""
+def _function(env: jinja2.Environment, prefix: str, name: str, chosen: Kernel, at: Site, packed: Packed) -> str:
+    """The C of one kernel: its parameter struct and its template.  prefix: of the library's names that the linker sees."""
     fields = (
         "".join(f"    {_field_type(value)}{key};\n" for key, value in packed.fields.items()) or "    int32_t unused;\n"
     )
-    body = env.get_template(f"kernels/{chosen.template}.c.j2").render(function=name, **chosen.variant(at))
+    body = env.get_template(f"kernels/{chosen.template}.c.j2").render(function=name, prefix=prefix, **chosen.variant(at))
     return f"typedef struct {{\n{fields}}} {name}_t;\n\n{body.strip()}\n"
 
 
@@ -110,7 +110,7 @@ def collect(program: Program) -> Parts:
                 1 for known in functions.values() if known == chosen.name or known.startswith(chosen.name + "_v")
             )
             functions[key] = chosen.name if count == 0 else f"{chosen.name}_v{count + 1}"
-            parts.functions.append(_function(env, functions[key], chosen, at, packed))
+            parts.functions.append(_function(env, prefix, functions[key], chosen, at, packed))
         initial = {}
         for name, value in packed.fields.items():
             if isinstance(value, np.ndarray):

@@ -67,7 +67,7 @@ def build_program(folder: Path, target: Target, variant: Variant, out: Path, tra
     upper = package.name.upper()
     defines = [f"{upper}_SHARED_ARENA", *([f"{upper}_TRACE"] if trace else [])]
     jobs = [(source, out / "library" / f"{source.stem}.o") for source in package.sources]
-    objects = compile_objects(compiler, jobs, [package.path], defines, flags)
+    objects = [*compile_objects(compiler, jobs, [package.path], defines, flags), *package.objects(variant.name)]
     program = out / "program"
     run_tool([*compiler, "-static", *map(str, others + objects), "-o", str(program), "-lm"])
     return Program(program, tuple(others), name)

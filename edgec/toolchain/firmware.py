@@ -109,6 +109,7 @@ class _Build:
             jobs = [(source, self.out / "library" / package.name / f"{source.stem}.o") for source in package.sources]
             defines = [f"{upper}_SHARED_ARENA", *([f"{upper}_TRACE"] if self.trace else [])]
             objects += compile_objects(self.toolchain.compiler(self.target), jobs, [package.path], defines)
+            objects += package.objects()
         return objects
 
     def empty_objects(self) -> list[Path]:

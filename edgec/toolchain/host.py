@@ -71,7 +71,8 @@ def build_shared(
     )
     library.parent.mkdir(parents=True, exist_ok=True)
     flags = SANITIZE if sanitize else ()
-    run_tool([host_compiler(), "-shared", *flags, *map(str, objects), "-o", str(library), "-lm"])
+    linked = map(str, (*objects, *package.objects()))
+    run_tool([host_compiler(), "-shared", *flags, *linked, "-o", str(library), "-lm"])
     stamp.write_text(state, encoding="utf-8")
     return library
 
@@ -79,7 +80,7 @@ def build_shared(
 def _digest(package: Package, extra: tuple[Path, ...]) -> str:
     """Of all that the library is built from."""
     digest = hashlib.sha256()
-    for source in (*package.sources, package.path / package.header, *extra):
+    for source in (*package.sources, package.path / package.header, *package.objects(), *extra):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -117,7 +118,7 @@ def build_harness(
         upper = package.name.upper()
         defines = [f"{upper}_SHARED_ARENA", *([f"{upper}_TRACE"] if trace else [])]
         jobs = [(source, out / package.name / f"{source.stem}.o") for source in package.sources]
-        objects += compile_objects(command, jobs, [package.path], defines, flags)
+        objects += [*compile_objects(command, jobs, [package.path], defines, flags), *package.objects()]
     program = out / "harness"
     run_tool([*command, *flags, *map(str, objects), "-o", str(program), "-lm"])
     return program

@@ -86,6 +86,11 @@ class Package:
         """The flash memories that have a section of their own for their constants; () where all lie in one piece."""
         return tuple(str(region["name"]) for region in self.manifest.get("weight_regions", ()))
 
+    def objects(self, variant: str = "") -> tuple[Path, ...]:
+        """Object files that belong to the sources, for one variant of a platform: what TVM has compiled."""
+        named = self.manifest.get("tvm", {}).get("objects", {})
+        return (self.path / named[variant],) if variant in named else ()
+
     def build_hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 over the sources."""
         digest = hashlib.sha256()

@@ -56,6 +56,7 @@ def build_module(
         sources.append(_written(work / "trace.c", _TRACE.replace("NAME", package.name)))
     jobs = [(source, work / f"{source.stem}.o") for source in sources]
     objects = compile_objects(compiler, jobs, [package.path], defines, [*target.flags, *variant.flags])
+    objects += package.objects(variant.name)
     link = ["-mexec-model=reactor", "-Wl,--strip-all", "-Wl,--gc-sections", f"-Wl,-z,stack-size={STACK}"]
     link += [f"-Wl,--export={name}" for name in exports(package)]
     module.parent.mkdir(parents=True, exist_ok=True)

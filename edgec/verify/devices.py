@@ -56,10 +56,10 @@ class Ffi(Host):
     """The package as a TVM module of this machine."""
 
     def __init__(self, folder: Path) -> None:
-        from edgec.verify.ffi import load_ffi
+        from edgec.verify.ffi import load_module
 
         super().__init__(folder)
-        self.model = load_ffi(folder)
+        self.model = load_module(folder)
 
 
 class Emulator:

@@ -1,7 +1,9 @@
-"""A library with the TVM FFI calling convention, called through the tvm_ffi package (no compiler-side TVM needed)."""
+"""A package as TVM calls it: a library with the TVM FFI calling convention through the tvm_ffi package (no compiler-side TVM needed), or a
+Relax module in TVM's virtual machine."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from edgec.ir.program import Array
 from edgec.toolchain.host import build_shared
 from edgec.toolchain.package import Package, load_package
 
-__all__ = ["build_ffi", "load_ffi"]
+__all__ = ["build_ffi", "build_module", "load_ffi", "load_module"]
 
 
 def build_ffi(folder: Path | str) -> Path:
@@ -21,6 +23,15 @@ def build_ffi(folder: Path | str) -> Path:
     if "tvm_ffi" not in package.manifest:
         raise UsageError(f"{package.name} has no TVM functions", hint="compile it with --backend tvm")
     return build_shared(folder, extra=(package.path / package.manifest["tvm_ffi"]["source"],))
+
+
+def build_module(folder: Path | str) -> Path:
+    """What TVM loads of a package, either form."""
+    if "tvm" in load_package(folder).manifest:
+        from edgec.toolchain.relax import build_relax
+
+        return build_relax(folder)
+    return build_ffi(folder)
 
 
 class _Function:
@@ -45,3 +56,13 @@ class _Function:
 def load_ffi(folder: Path | str) -> _Function:
     """Builds the library and opens it with tvm_ffi.  Errors: UsageError, ToolMissingError, BuildError."""
     return _Function(load_package(folder), build_ffi(folder))
+
+
+def load_module(folder: Path | str) -> Callable[..., list[Array]]:
+    """Builds what TVM loads, either form, and opens it: numpy arrays in, in order; a list of numpy arrays out."""
+    if "tvm" not in load_package(folder).manifest:
+        return load_ffi(folder)
+    from edgec.backends.tvm import open_relax
+
+    run = open_relax(build_module(folder))
+    return lambda *arrays: run(arrays)

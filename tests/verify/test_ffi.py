@@ -46,3 +46,34 @@ def test_plain_packages_have_none(digits: Path, tmp_path: Path) -> None:
     api.compile(digits / "digits.onnx", tmp_path / "p", target="host")
     with pytest.raises(UsageError, match="no TVM functions"):
         load_ffi(tmp_path / "p")
+
+
+RELAX = """# from tvm.script import ir as I
+# from tvm.script import relax as R
+@I.ir_module
+class Module:
+    @R.function
+    def main(x: R.Tensor({given}, dtype="float32")):
+        with R.dataflow():
+            y = R.call_dps_packed("run", (x,), out_ty=R.Tensor({made}, dtype="float32"))
+            z = R.add(y, y)
+            R.output(z)
+        return z
+"""
+
+
+def test_tvm_loads_it_and_relax_calls_it(package: Path) -> None:
+    tvm = pytest.importorskip("tvm", reason="needs apache-tvm")
+    library = tvm.runtime.load_module(str(build_ffi(package)))
+    manifest = api.read_manifest(package)
+    (given,), (made,) = manifest["inputs"], manifest["outputs"]
+    x = np.random.default_rng(5).random(given["shape"], np.float32)
+    (want,) = load_ffi(package)(x)
+    y = tvm.runtime.tensor(np.empty(made["shape"], np.float32))
+    library["run"](tvm.runtime.tensor(x), y)
+    np.testing.assert_array_equal(y.numpy(), want)
+    text = RELAX.format(given=tuple(given["shape"]), made=tuple(made["shape"]))
+    executable = tvm.compile(tvm.script.from_source(text), tvm.target.Target({"kind": "llvm"}))
+    executable.mod.import_module(library)
+    machine = tvm.relax.VirtualMachine(executable, tvm.cpu())
+    np.testing.assert_array_equal(machine["main"](tvm.runtime.tensor(x)).numpy(), want + want)

@@ -1,0 +1,1 @@
+"""Ways out of a Program other than C: TIR and Relax for TVM."""

@@ -1,0 +1,179 @@
+"""The only file that imports TVM: TVMScript in, objects without TVM's runtime and Relax libraries out, MetaSchedule in between.
+
+Everything here takes text and plain values: what is compiled can be read (backends/tir.py, backends/relax.py), and no other file needs TVM.
+Targets are dicts of TVM's `llvm` kind, as TVM 0.27 wants them.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from edgec.errors import EdgecError, ToolMissingError
+from edgec.ir.program import Array
+
+__all__ = ["compiled_object", "export_relax", "open_relax", "require_tvm", "tune"]
+
+LLVM = Mapping[str, Any]
+
+
+def require_tvm() -> Any:
+    """The module tvm.  ToolMissingError (with how to get it) where it is not installed or does not load."""
+    try:
+        import tvm
+        import tvm.script
+        from tvm import relax, s_tir, tirx  # noqa: F401  (submodules that are used by attribute)
+    except (ImportError, OSError, RuntimeError) as error:
+        hint = "pip install 'edgec[tvm]'   (--tvm-form library needs no TVM: edgec's own kernels behind TVM's calling convention)"
+        raise ToolMissingError(f"TVM is not installed ({error})", hint) from error
+    return tvm
+
+
+def compiled_object(text: str, target: LLVM, vectors: bool) -> bytes:
+    """An object file with the functions of an IRModule that take pointers: nothing but code, no runtime, no allocation.
+
+    vectors: whether the target has vector registers.  Errors: ToolMissingError; EdgecError where TVM's code would need its runtime.
+    """
+    tvm = require_tvm()
+    made = _target(tvm, target)
+    module = tvm.tirx.transform.BindTarget(made)(tvm.script.from_source(text))
+    library = tvm.get_global_func("target.build.llvm")(_lowered(tvm, _tiled(tvm, module, vectors)), made)
+    lines = library.inspect_source("ll").splitlines()
+    if wanted := [line for line in lines if line.startswith("declare") and "TVM" in line]:
+        raise EdgecError(f"TVM's code calls its runtime: {wanted[0]}", "please report it with the model")
+    with tempfile.TemporaryDirectory(prefix="edgec-tvm-") as folder:
+        file = Path(folder) / "tir.o"
+        library.write_to_file(str(file), "o")
+        return file.read_bytes()
+
+
+def export_relax(
+    text: str,
+    constants: Mapping[str, Array],
+    target: LLVM,
+    out: Path,
+    link: Callable[[str, Sequence[str]], None],
+    objects: Sequence[Path] = (),
+    database: Path | None = None,
+) -> None:
+    """Builds a Relax module into a shared library that `tvm.runtime.load_module` opens.
+
+    text, constants: see backends/relax.py; link(library, objects): the linker of the target; objects: files linked with it;
+    database: folder of schedules that MetaSchedule found; functions that it does not know get the default one.
+    """
+    tvm = require_tvm()
+    made, relax = _target(tvm, target), tvm.relax
+    values = {name: tvm.runtime.tensor(array) for name, array in constants.items()}
+    module = relax.transform.BindParams("main", values)(tvm.script.from_source(text))
+    with made:
+        if database is not None:
+            module = relax.transform.MetaScheduleApplyDatabase(str(database))(module)
+        module = _tiled(tvm, module, True)
+        executable = relax.build(module, made, relax_pipeline="default_build")  # the one that fuses nothing
+    executable.export_library(
+        str(out), fcompile=lambda file, files, **_: link(file, files), addons=[str(file) for file in objects]
+    )
+
+
+def open_relax(library: Path) -> Callable[[Sequence[Array]], list[Array]]:
+    """The function `main` of an exported module in the Relax virtual machine of this machine: arrays in, arrays out."""
+    tvm = require_tvm()
+    machine = tvm.relax.VirtualMachine(tvm.runtime.load_module(str(library)), tvm.cpu())
+
+    def run(arrays: Sequence[Array]) -> list[Array]:
+        made = machine["main"](*(tvm.runtime.tensor(array) for array in arrays))
+        return [made.numpy()] if hasattr(made, "numpy") else [part.numpy() for part in made]
+
+    return run
+
+
+def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
+    """MetaSchedule over the functions of a module that sum up: `trials` measurements on this machine.  What it finds is added to the
+    database in `folder`.  Errors: ToolMissingError where its processes cannot run."""
+    tvm = require_tvm()
+    try:
+        import psutil  # noqa: F401
+        from tvm.s_tir import meta_schedule
+    except ImportError as error:
+        raise ToolMissingError(f"MetaSchedule cannot run: {error}", "pip install 'edgec[tvm]'") from error
+    module = tvm.script.from_source(text)
+    kept = {
+        name: f for name, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc) and "edgec.tile" in f.attrs
+    }
+    with redirect_stdout(sys.stderr):  # its tables of progress
+        meta_schedule.tune_tir(
+            tvm.IRModule(kept),
+            _target(tvm, target),
+            str(folder),
+            trials,
+            num_trials_per_iter=min(trials, 16),
+            cost_model="random",
+            seed=1,
+        )
+
+
+def _target(tvm: Any, target: LLVM) -> Any:
+    return tvm.target.Target(dict(target), host=dict(target))
+
+
+def _tiled(tvm: Any, module: Any, vectors: bool) -> Any:
+    """The default schedule of functions that sum up (attribute edgec.tile): a tile of channels at a time, so that its sums stay in
+    registers or on the stack.  Sums over many inputs of one channel are dot products, which LLVM turns into vectors; without vectors, and
+    where a channel has its own inputs (tile above 4), the channels of the tile go side by side."""
+    schedule = tvm.s_tir.Schedule(module)
+    for name, function in module.functions_items():
+        tile = int(function.attrs.get("edgec.tile", 0)) if function.attrs is not None else 0
+        if not tile or function.attrs.get("tirx.is_scheduled", 0):
+            continue
+        schedule.work_on(name.name_hint)
+        out = schedule.get_sblock("out")
+        sums = (schedule.get_producers(out) or [out])[0]
+        spatial = len([v for v in schedule.get(out).iter_vars if int(v.iter_type) == 0])
+        channels = schedule.get_loops(out)[spatial - 1]
+        extent = int(schedule.get(channels).extent)
+        outer, inner = schedule.split(channels, [None, max(n for n in range(1, tile + 1) if extent % n == 0)])
+        if sums == out:
+            side, reduced = inner, schedule.get_loops(out)[spatial + 1 :]
+        else:
+            schedule.compute_at(sums, outer, preserve_unit_loops=True)  # now a loop for each of its axes below `outer`
+            side, *reduced = schedule.get_loops(sums)[2 * spatial - 1 :]
+        if tile > 4 or not vectors:
+            schedule.reorder(*reduced, side)
+            side, reduced = reduced[0], [*reduced[1:], side]
+            if tile <= 4:
+                schedule.unroll(reduced[-1])
+        schedule.decompose_reduction(sums, side)
+    return schedule.mod
+
+
+def _lowered(tvm: Any, module: Any) -> Any:
+    """TVM's passes for the CPU without the packed calling convention: functions keep their pointers as parameters."""
+    scheduled, plain = tvm.s_tir.transform, tvm.tirx.transform
+    passes = [
+        scheduled.CanonicalizeLoop(),
+        scheduled.LowerInitBlock(),
+        scheduled.PlanAndUpdateBufferAllocationLocation(),
+        scheduled.ConvertBlocksToOpaque(),
+        scheduled.CompactBufferAllocation(),
+        scheduled.LowerMatchBuffer(),
+        scheduled.StmtSimplify(),
+        scheduled.LowerOpaqueBlock(),
+        plain.FlattenBuffer(),
+        plain.NarrowDataType(32),
+        scheduled.LoopPartition(),
+        plain.VectorizeLoop(True),
+        plain.StorageRewrite(),
+        scheduled.HoistIfThenElse(),
+        plain.UnrollLoop(),
+        plain.StmtSimplify(),
+        plain.RemoveNoOp(),
+        scheduled.RewriteUnsafeSelect(),
+        plain.CommonSubexprElim(),
+        plain.LowerTVMBuiltin(),
+        plain.LowerIntrin(),
+    ]
+    return tvm.ir.transform.Sequential(passes)(module)
