@@ -89,9 +89,10 @@ class CompileKeywords(TypedDict, total=False):
     input: Literal["tensor", "rows"]
     io: Literal["model", "quantized"]
     backend: Literal["c", "tvm"]
+    tvm_form: Literal["auto", "library", "relax"]
     dump_stages: str | Path | None
     batch: int
-    tune: bool
+    tune: bool | int
     state: Mapping[str, str] | Sequence[str]
     replay: str | Path | None
     keep_input: bool
