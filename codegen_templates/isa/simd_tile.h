@@ -9,6 +9,7 @@
 {# Engines of WebAssembly keep to the order of the sums, not of the code: four bytes at a time are what their registers hold. #}
 {% set by_four = "simd128" in features %}
 {% set weights = "w16" if by_four else "b16" %}
+{% set wide = 4 if by_four and pixels == 1 else wide %}
 {% macro dots(lane, p, v) %}
                     {
 {% for i in range(v[0], v[1]) %}

@@ -5,6 +5,7 @@
 {% set by_element = "simd128" in features %}
 {% if by_element %}
 {% set high = 4 %}
+{% set wide = 4 if pixels == 1 else wide %}
 {% endif %}
 {% macro products(lane, p, v) %}
                         {

@@ -9,7 +9,7 @@ from typing import Any
 from edgec import __version__
 from edgec.against import host, web
 from edgec.against.question import Question, ask, difference
-from edgec.against.rounds import Lap, ratios, spread
+from edgec.against.rounds import ratios, spread
 from edgec.errors import InputError, UsageError
 from edgec.ir.program import Array
 from edgec.target import load_target
@@ -48,19 +48,18 @@ def compare(
     where = _place(question)
     known, place = PLACES[where]
     chosen, skipped = _models(names, known, where, [folder / "reference" / "model.onnx", *models])
-    laps, answers, refused = place.measure(question, chosen, rounds, seconds)
-    skipped |= refused
-    versions = {"edgec": f"edgec {__version__}", **{name: place.version(name) for name in chosen}}
-    own = answers["edgec"]
+    found = place.measure(question, chosen, rounds, seconds)
     rows = [
         {
             "name": name,
-            "version": versions[name],
-            **_times(laps[name]),
-            "ratio": ratios(laps[name], laps["edgec"]) if name != "edgec" else None,
-            "difference": difference(own, answers[name]) if name != "edgec" else None,
+            "version": f"edgec {__version__}" if name == "edgec" else place.version(name),
+            "note": found.notes.get(name, ""),
+            "microseconds": spread([wall for wall, _ in laps]),
+            "processor_microseconds": spread([used for _, used in laps]),
+            "ratio": None if name == "edgec" else ratios(laps, found.laps["edgec"]),
+            "difference": None if name == "edgec" else difference(found.answers["edgec"], found.answers[name]),
         }
-        for name in laps
+        for name, laps in found.laps.items()
     ]
     return {
         "model": question.package.model_file,
@@ -71,7 +70,7 @@ def compare(
         "rounds": rounds,
         "seconds": seconds,
         "runtimes": rows,
-        "skipped": [{"name": name, "why": why} for name, why in skipped.items()],
+        "skipped": [{"name": name, "why": why} for name, why in {**skipped, **found.refused}.items()],
     }
 
 
@@ -106,10 +105,3 @@ def _models(
         else:
             chosen[name] = by_suffix[known[name]]
     return chosen, skipped
-
-
-def _times(laps: Sequence[Lap]) -> dict[str, Any]:
-    return {
-        "microseconds": spread([wall for wall, _ in laps]),
-        "processor_microseconds": spread([used for _, used in laps]),
-    }

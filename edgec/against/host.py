@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -12,39 +13,44 @@ from typing import Any
 
 import numpy as np
 
-from edgec.against.question import Answer, Port, Question
-from edgec.against.rounds import Lap, laps
-from edgec.errors import ToolMissingError
+from edgec.against.question import Answer, Measured, Port, Question
+from edgec.against.rounds import laps
+from edgec.errors import InputError, ToolMissingError
 from edgec.verify.load import load
 
 __all__ = ["litert", "measure", "onnxruntime", "version"]
 
-Prepared = tuple[Callable[[], object], Callable[[], Answer]]
-"""One inference whose time is taken, and the answer after one."""
+LEVELS = {"ALL": "", "EXTENDED": "without its layouts", "BASIC": "with basic optimisations only"}
+"""onnxruntime's optimisations, most first, and what is to be said of them: some refuse some sound models."""
 
 
-def measure(
-    question: Question, models: Mapping[str, Path], rounds: int, seconds: float
-) -> tuple[dict[str, list[Lap]], dict[str, Answer], dict[str, str]]:
-    """(laps, answers, why some were refused) of edgec and of each runtime in `models`, by name."""
+@dataclass(frozen=True)
+class Prepared:
+    """One inference whose time is taken, the answer of one, and what is to be said of how the model is run."""
+
+    run: Callable[[], object]
+    answer: Callable[[], Answer]
+    note: str = ""
+
+
+def measure(question: Question, models: Mapping[str, Path], rounds: int, seconds: float) -> Measured:
+    """edgec and each runtime in `models` (runtime -> its model)."""
     model = load(question.package.path)
     given = [question.sample[tensor.name] for tensor in question.package.inputs]
     made = dict(zip((t.name for t in question.package.outputs), model(*given), strict=True))
     runs: dict[str, Callable[[], object]] = {"edgec": model.prepared(*given)}
     answers = {"edgec": question.own(made)}
+    notes = {}
     for name, path in models.items():
-        run, answer = RUNTIMES[name](path, question)
-        runs[name], answers[name] = run, answer()
-    return laps(runs, rounds, seconds), answers, {}
+        prepared = RUNTIMES[name](path, question)
+        runs[name], answers[name], notes[name] = prepared.run, prepared.answer(), prepared.note
+    return Measured(laps(runs, rounds, seconds), answers, notes, {})
 
 
 def onnxruntime(path: Path, question: Question) -> Prepared:
     """One thread, all graph optimisations, inputs and outputs bound once: nothing of Python but the call."""
     runtime = _imported("onnxruntime", "pip install 'edgec[ort]'")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = runtime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    session, note = _session(runtime, path)
     binding = session.io_binding()
     for name, array in question.onnx_inputs(path).items():
         binding.bind_cpu_input(name, array)
@@ -56,7 +62,22 @@ def onnxruntime(path: Path, question: Question) -> Prepared:
         session.run_with_iobinding(binding)
         return question.onnx_answer(dict(zip(names, binding.copy_outputs_to_cpu(), strict=True)))
 
-    return partial(session.run_with_iobinding, binding), answer
+    return Prepared(partial(session.run_with_iobinding, binding), answer, note)
+
+
+def _session(runtime: Any, path: Path) -> tuple[Any, str]:
+    """(session, note on it) with the most of LEVELS that takes the model."""
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    why = ""
+    for level, note in LEVELS.items():
+        options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, f"ORT_ENABLE_{level}")
+        try:
+            return runtime.InferenceSession(str(path), options, ["CPUExecutionProvider"]), note
+        except Exception as error:  # onnxruntime raises many kinds
+            why = why or str(error)
+    raise InputError(f"onnxruntime does not run {path.name}: {why}", "name another form of the model with --model")
 
 
 def litert(path: Path, question: Question) -> Prepared:
@@ -76,7 +97,7 @@ def litert(path: Path, question: Question) -> Prepared:
     def answer() -> Answer:
         return question.answer([(_port(d), array) for d, array in zip(outputs, run(), strict=True)])
 
-    return run, answer
+    return Prepared(run, answer)
 
 
 RUNTIMES = {"onnxruntime": onnxruntime, "litert": litert}

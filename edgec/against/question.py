@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgec.against.rounds import Lap
 from edgec.errors import InputError
 from edgec.ir.program import Array, Program
 from edgec.toolchain.package import Package, Tensor, load_package
@@ -16,7 +17,7 @@ from edgec.verify.judge import from_onnx, onnx_inputs
 from edgec.verify.reference import read_program
 from edgec.verify.samples import default_samples
 
-__all__ = ["Answer", "Port", "Question", "ask", "difference"]
+__all__ = ["Answer", "Measured", "Port", "Question", "ask", "difference"]
 
 RANDOM = 3
 """The first of the default samples that is random."""
@@ -46,6 +47,17 @@ class Port:
             info = np.iinfo(self.dtype)
             real = np.clip(np.rint(real / self.scale) + self.zero_point, info.min, info.max)
         return real.astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a place found: laps and an answer of edgec and of each runtime, by name; `notes` on how some ran the model;
+    why others could not."""
+
+    laps: Mapping[str, Sequence[Lap]]
+    answers: Mapping[str, Answer]
+    notes: Mapping[str, str]
+    refused: Mapping[str, str]
 
 
 @dataclass(frozen=True)

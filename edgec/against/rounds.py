@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 __all__ = ["WARM_UP", "Lap", "laps", "ratios", "spread"]
 
-Lap = tuple[float, float]
+Lap = Sequence[float]
 """Microseconds of one inference: by the clock, and of the processor (all threads of the process)."""
 
 WARM_UP = 0.5
@@ -48,10 +47,16 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": float(median), "low": float(low), "high": float(high), "best": float(min(values))}
 
 
-def ratios(others: Sequence[Lap], own: Sequence[Lap]) -> dict[str, Any]:
-    """How many times as long the other takes: round by round, by the clock and (`processor`) by the processor's time."""
-    by = [[other[i] / mine[i] for other, mine in zip(others, own, strict=True) if mine[i] > 0] for i in (0, 1)]
-    clock = spread(by[0])
-    return {key: clock[key] for key in ("median", "low", "high")} | {
-        "processor": float(np.median(by[1])) if by[1] else None
+def ratios(others: Sequence[Lap], own: Sequence[Lap]) -> dict[str, float]:
+    """How many times as long the other takes: by the clock, round by round, and (`processor`) by the medians of the processor's time.
+
+    What else runs on the machine stretches the clock's times of a round, and not all alike; the processor's hardly.
+    """
+    clock = spread([other[0] / mine[0] for other, mine in zip(others, own, strict=True)])
+    used = [spread([lap[1] for lap in each])["median"] for each in (others, own)]
+    return {
+        "median": clock["median"],
+        "low": clock["low"],
+        "high": clock["high"],
+        "processor": used[0] / max(used[1], 1e-9),
     }

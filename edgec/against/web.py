@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from edgec.against.question import Answer, Port, Question
-from edgec.against.rounds import WARM_UP, Lap
+from edgec.against.question import Answer, Measured, Port, Question
+from edgec.against.rounds import WARM_UP
 from edgec.ir.program import Array
 from edgec.paths import firmware_dir
 from edgec.target import load_target
@@ -30,10 +30,8 @@ PACKAGES = {"onnxruntime-web": "onnxruntime-web", "litert": "@litertjs/core"}
 """Runtime -> its npm package."""
 
 
-def measure(
-    question: Question, models: Mapping[str, Path], rounds: int, seconds: float
-) -> tuple[dict[str, list[Lap]], dict[str, Answer], dict[str, str]]:
-    """(laps, answers, why some were refused) of edgec and of each runtime in `models`, by name."""
+def measure(question: Question, models: Mapping[str, Path], rounds: int, seconds: float) -> Measured:
+    """edgec's best module and each runtime in `models` (runtime -> its model)."""
     node, package = node_program(), question.package
     modules = fetch([PACKAGES[name] for name in models]) if models else None
     target = load_target(package.target)
@@ -42,29 +40,19 @@ def measure(
         work = Path(scratch)
         shutil.copyfile(firmware_dir() / "wasm" / "against.mjs", work / "against.mjs")
         (work / "index.mjs").write_text(index_text(package), encoding="utf-8")
-        own = [(t.name, question.sample[t.name]) for t in package.inputs]
+        given = [(t.name, question.sample[t.name]) for t in package.inputs]
+        own = {"index": str(work / "index.mjs"), "module": str(module.resolve()), "inputs": _files(given, work / "own")}
         rivals = [
-            {
-                "name": name,
-                "modules": str(modules),
-                "model": str(path.resolve()),
-                "inputs": _files(_given(name, path, question), work / name),
-            }
+            {"name": name, "modules": str(modules), "model": str(path.resolve()), "inputs": _files(arrays, work / name)}
             for name, path in models.items()
+            for arrays in [_given(name, path, question)]
         ]
-        plan = {
-            "rounds": rounds, "seconds": seconds, "warmUp": WARM_UP, "rivals": rivals,
-            "own": {"index": str(work / "index.mjs"), "module": str(module.resolve()), "inputs": _files(own, work / "own")},
-        }  # fmt: skip
+        plan = {"rounds": rounds, "seconds": seconds, "warmUp": WARM_UP, "own": own, "rivals": rivals}
         (work / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         run_tool([node, "against.mjs", "plan.json", "result.json"], cwd=work, timeout=3600)
         found = json.loads((work / "result.json").read_text(encoding="utf-8"))
-    measured = {name: [(float(wall), float(own)) for wall, own in each] for name, each in found["laps"].items()}
-    return (
-        measured,
-        {name: _answer(name, outputs, question) for name, outputs in found["outputs"].items()},
-        found["refused"],
-    )
+    answers = {name: _answer(name, outputs, question) for name, outputs in found["outputs"].items()}
+    return Measured(found["laps"], answers, found["notes"], found["refused"])
 
 
 def version(name: str) -> str:

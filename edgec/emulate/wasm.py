@@ -14,6 +14,7 @@ from edgec.emulate.chromium import browse
 from edgec.errors import BuildError, ToolMissingError
 from edgec.paths import firmware_dir
 from edgec.target import Target, Variant
+from edgec.toolchain.npm import node_program
 from edgec.toolchain.package import Package, load_package
 from edgec.toolchain.wasm import build_module, row_bytes
 from edgec.toolchain.web import index_text
@@ -82,9 +83,7 @@ def _wasmtime(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]
 
 
 def _node(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
-    node = shutil.which("node")
-    if node is None:
-        raise ToolMissingError("node is not installed", hint="apt-get install nodejs")
+    node = node_program()
     with _served(package, module, raw) as work:
         files = [str(work / name) for name in ("index.mjs", "module.wasm", "inputs", "outputs", "trace")]
         command = [node, str(work / "run.mjs"), *files]

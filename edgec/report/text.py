@@ -208,26 +208,33 @@ def measured(document: Document, layers: bool = False) -> RenderableType:
 
 def raced(document: Document) -> RenderableType:
     """What `bench --against` measured."""
-    rows = [
-        (
-            row["version"],
-            *(f"{row[key]['median']:,.1f}" for key in ("microseconds", "processor_microseconds")),
-            f"{row['microseconds']['low']:,.1f} - {row['microseconds']['high']:,.1f}",
-            *(
-                (f"{ratio['median']:.2f}", f"{ratio['low']:.2f} - {ratio['high']:.2f}")
-                if (ratio := row["ratio"])
-                else ("", "")
-            ),
-            "" if row["difference"] is None else f"{row['difference']:.2g}",
-        )
-        for row in document["runtimes"]
-    ]
-    columns = ("runtime", "µs", "processor µs", "quartiles", "ratio", "its quartiles", "outputs differ by")
+    lines = []
+    for row in document["runtimes"]:
+        times, used, ratio = row["microseconds"], row["processor_microseconds"], row["ratio"]
+        cells = [f"{times['median']:,.1f}", f"{times['low']:,.1f} - {times['high']:,.1f}", f"{used['median']:,.1f}"]
+        if ratio:
+            cells += [
+                f"{ratio['median']:.2f}",
+                f"{ratio['low']:.2f} - {ratio['high']:.2f}",
+                f"{ratio['processor']:.2f}",
+            ]
+            cells.append(f"{row['difference']:.2g}")
+        lines.append((" ".join(filter(None, (row["version"], row["note"]))), *cells, *[""] * (7 - len(cells))))
+    columns = (
+        "runtime",
+        "µs",
+        "quartiles",
+        "processor µs",
+        "ratio",
+        "its quartiles",
+        "by processor",
+        "outputs differ by",
+    )
     place = f"{document['where']}, one thread, medians of {document['rounds']} rounds in turns"
     head = facts([("model", document["model"]), ("target", _target(document)), ("measured on", place)])
     skipped = [(entry["name"], entry["why"]) for entry in document["skipped"]]
     more = [table(("not measured", "why"), skipped)] if skipped else []
-    return Group(head, table(columns, rows, right=", ".join(columns[1:])), *more)
+    return Group(head, table(columns, lines, right=", ".join(columns[1:])), *more)
 
 
 _COUNTS = (

@@ -2,7 +2,8 @@
 //
 // plan: {rounds, seconds, warmUp, own: {index, module, inputs}, rivals: [{name, modules, model, inputs}]}, where inputs are
 // [{name, dtype, shape, file}] and modules is a folder node_modules.
-// result: {laps: {name: [[wall, processor], ...]}, outputs: {name: [{name, dtype, shape, data}]}, refused: {name: why}}; microseconds.
+// result: {laps: {name: [[wall, processor], ...]}, outputs: {name: [{name, dtype, shape, data}]}, notes: {name: what is to be said},
+// refused: {name: why}}; microseconds.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -18,7 +19,10 @@ const ARRAYS = {
   float32: Float32Array,
 };
 
-// Runtime -> a function that loads its model and gives one inference, which gives the outputs.
+// onnxruntime's optimisations, most first, and what is to be said of them: some refuse some sound models.
+const LEVELS = { all: "", extended: "without its layouts", basic: "with basic optimisations only" };
+
+// Runtime -> a function that loads its model and gives [one inference, which gives the outputs; what is to be said of it].
 const RUNTIMES = { edgec, "onnxruntime-web": onnxruntimeWeb, litert };
 
 async function edgec({ index, module, inputs }) {
@@ -29,29 +33,44 @@ async function edgec({ index, module, inputs }) {
   const described = (data, i) => ({ name: metadata.outputs[i].name, data });
   if (model.row) {
     const [values] = given;
-    return () => {
+    const push = () => {
       for (let at = 0; at < values.length; at += model.row.length) {
         model.pushRow(values.subarray(at, at + model.row.length));
       }
       return copies().map(described);
     };
+    return [push, ""];
   }
   const views = metadata.inputs.map(({ key }) => model.inputs[key]);
-  return () => {
+  const run = () => {
     given.forEach((values, i) => views[i].set(values));
     model.run();
     return copies().map(described);
   };
+  return [run, ""];
 }
 
 async function onnxruntimeWeb({ modules, model, inputs }) {
   const { env, InferenceSession, Tensor } = await imported(modules, "onnxruntime-web");
   env.wasm.numThreads = 1;
   env.logLevel = "error";
-  const session = await InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+  const { session, note } = await created(InferenceSession, model);
   const feeds = Object.fromEntries(inputs.map((input) => [input.name, new Tensor(input.dtype, array(input), input.shape)]));
-  return async () =>
+  const run = async () =>
     Object.entries(await session.run(feeds)).map(([name, { data, dims, type }]) => ({ name, data, shape: dims, dtype: type }));
+  return [run, note];
+}
+
+async function created(InferenceSession, model) {
+  let why;
+  for (const [graphOptimizationLevel, note] of Object.entries(LEVELS)) {
+    try {
+      return { session: await InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel }), note };
+    } catch (error) {
+      why ??= error;
+    }
+  }
+  throw why;
 }
 
 // It is written for browsers: what it takes from one is put in its place.
@@ -75,7 +94,7 @@ async function litert({ modules, model, inputs }) {
     return [laidOut(array(input), input.shape, [...shape]), [...shape]];
   });
   const names = compiled.getOutputDetails();
-  return async () => {
+  const run = async () => {
     const tensors = given.map(([values, shape]) => new Tensor(values, shape));
     const made = await compiled.run(tensors);
     const outputs = made.map((tensor, i) => ({
@@ -84,6 +103,7 @@ async function litert({ modules, model, inputs }) {
     for (const tensor of [...tensors, ...made]) tensor.delete();
     return outputs;
   };
+  return [run, ""];
 }
 
 const imported = (modules, name) => import(pathToFileURL(createRequire(`${modules}/`).resolve(name)));
@@ -114,13 +134,15 @@ async function lap(run, count) {
 async function measured({ rounds, seconds, warmUp, own, rivals }) {
   const runs = {};
   const outputs = {};
+  const notes = {};
   const refused = {};
   for (const entry of [{ name: "edgec", ...own }, ...rivals]) {
     try {
-      const run = await RUNTIMES[entry.name](entry);
+      const [run, note] = await RUNTIMES[entry.name](entry);
       const made = await run();
       outputs[entry.name] = made.map((output) => ({ ...output, data: Array.from(output.data, Number) }));
       runs[entry.name] = run;
+      notes[entry.name] = note;
     } catch (error) {
       if (entry.name === "edgec") throw error;
       refused[entry.name] = String(error?.message ?? error);
@@ -142,7 +164,7 @@ async function measured({ rounds, seconds, warmUp, own, rivals }) {
       laps[name].push(await lap(runs[name], counts[name]));
     }
   }
-  return { laps, outputs, refused };
+  return { laps, outputs, notes, refused };
 }
 
 const [plan, result] = process.argv.slice(2);
