@@ -14,7 +14,7 @@ from edgec.toolchain.package import Package, Tensor
 
 __all__ = ["HARNESS_SOURCES", "glue_defines", "wire_format", "write_empty", "write_glue", "write_linker_script"]
 
-HARNESS_SOURCES = ("protocol.c", "extras.c", "words.c", "infer.c", "text.c", "ticks.c", "trace.c")
+HARNESS_SOURCES = ("protocol.c", "extras.c", "words.c", "infer.c", "text.c", "ticks.c", "trace.c", "weights.c")
 
 #: MLPerf Tiny benchmarks: name prefix -> (profile, input elements, output elements, wire format).
 BENCHMARKS = {

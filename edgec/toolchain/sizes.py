@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
-    "ElfSizes", "Symbol", "binary_image", "elf_places", "elf_sections", "elf_segments", "elf_sizes", "elf_symbols", "intel_hex",
+    "ElfSizes", "Symbol", "binary_image", "elf_contents", "elf_places", "elf_sections", "elf_segments", "elf_sizes", "elf_symbols", "intel_hex",
 ]  # fmt: skip
 
 _ALLOC, _WRITE = 2, 1
@@ -73,6 +73,18 @@ def elf_symbols(elf: Path) -> list[Symbol]:
                 variable = kind == "STT_OBJECT" and symbol["st_shndx"] in writable
                 found.append(Symbol(symbol.name, address, int(symbol["st_size"]), code, variable))
     return sorted(found, key=lambda symbol: (symbol.address, symbol.name))
+
+
+def elf_contents(elf: Path) -> dict[str, bytes]:
+    """The bytes of every section that must be stored, in the file's order."""
+    from elftools.elf.elffile import ELFFile
+
+    with elf.open("rb") as stream:
+        return {
+            section.name: section.data()
+            for section in ELFFile(stream).iter_sections()
+            if section["sh_flags"] & _ALLOC and section["sh_type"] != "SHT_NOBITS"
+        }
 
 
 def elf_places(elf: Path, names: Sequence[str]) -> dict[str, int]:

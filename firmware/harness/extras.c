@@ -8,6 +8,7 @@
 #include "text.h"
 #include "ticks.h"
 #include "trace.h"
+#include "weights.h"
 #include "words.h"
 
 #ifdef EDGEC_RUNS_MAX
@@ -27,7 +28,7 @@ static void extra_info(void)
 {
     const edgec_model *model = infer_model();
     bracketed("m-edgec-model-[", model->name);
-    bracketed("m-edgec-build-[", model->build_hash);
+    bracketed("m-edgec-build-[", weights_fault() == NULL ? model->build_hash : "unknown");
     text_number_line("m-edgec-arena-", model->arena_bytes, "");
     text_number_line("m-edgec-clock-", port_clock_hz(), "");
     text_number_line("m-edgec-steps-", model->steps, "");

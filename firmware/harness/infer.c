@@ -198,11 +198,14 @@ void infer_once(void)
 
 uint32_t infer_crc32_more(uint32_t crc, const uint8_t *bytes, size_t count)
 {
+    static const uint32_t four_bits[16] = {
+        0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u, 0x4DB26158u, 0x5005713Cu,
+        0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu, 0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu,
+    };
     for (size_t i = 0; i < count; i++) {
         crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1u) != 0u ? 0xEDB88320u : 0u);
-        }
+        crc = (crc >> 4) ^ four_bits[crc & 15u];
+        crc = (crc >> 4) ^ four_bits[crc & 15u];
     }
     return crc;
 }

@@ -49,6 +49,17 @@ typedef struct {
 extern const edgec_model edgec_models[];
 extern const uint32_t edgec_model_count;
 
+/* At the start of the weights; edgec/toolchain/seal.py fills it in after linking.  `code` is the CRC-32 of everything but weights, which
+ * `edgec_code` has too (taken with that word 0); `crc32` is of all that follows, in the order of the linker's list. */
+#define EDGEC_SEAL_MAGIC 0x57434445u /* EDCW */
+typedef struct {
+    uint32_t magic;
+    uint32_t code;
+    uint32_t crc32;
+} edgec_weights_seal;
+extern const edgec_weights_seal edgec_seal;
+extern const uint32_t edgec_code;
+
 /* The harness's own copies (in no model's RAM figure). */
 extern uint8_t edgec_wire[];           /* what the host loaded */
 extern const uint32_t edgec_wire_size;

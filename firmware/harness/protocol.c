@@ -11,6 +11,7 @@
 #include "infer.h"
 #include "port.h"
 #include "text.h"
+#include "weights.h"
 #include "words.h"
 
 #define COMMAND_MAX 80u
@@ -147,6 +148,10 @@ bool protocol_ready_to_infer(void)
 {
     if (load_expected != 0u && load_have < load_expected) {
         text_line("e-[Input incomplete: finish db]");
+        return false;
+    }
+    if (weights_fault() != NULL) {
+        text_line(weights_fault());
         return false;
     }
     return true;
