@@ -278,6 +278,7 @@ def analyze(path: Path | str, target: str | None, options: CompileOptions) -> di
         "macs": sum(by_name()[at.step.op].macs(at) for at in sites),
         "peak_ram_bytes": made.program.arena,
         "peak_step": peak_step(made.program),
+        "regions": [{"name": region.name, "bytes": region.bytes} for region in made.program.regions],
         "weights_bytes": weights,
         "constant_channels": low.removed.channels,
         "channels": low.removed.of,

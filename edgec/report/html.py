@@ -13,7 +13,7 @@ from edgec.report.compare import differences, moved
 from edgec.report.plots import bar, roofline
 from edgec.report.style import STYLE
 from edgec.report.svg import memory_map
-from edgec.report.text import clean, kb, number
+from edgec.report.text import by_memory, clean, kb, number
 
 Document = Mapping[str, Any]
 
@@ -62,13 +62,17 @@ def _tiles(p: Document) -> str:
         tiles += [(number(instructions), how), (f"{instructions / max(p['macs'], 1):.2f}", "instructions a MAC")]
     if cycles := measured.get("cycles_estimate") or p.get("predicted", {}).get("cycles"):
         tiles.append((number(cycles), "cycles, estimated"))
-    note = "" if costs["how"] == "measured" else '<p class="note">Nothing was measured yet: edgec bench DIR --emulate.</p>'
-    cells = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in tiles)
+    note = (
+        "" if costs["how"] == "measured" else '<p class="note">Nothing was measured yet: edgec bench DIR --emulate.</p>'
+    )
+    cells = "".join(
+        f'<div class="tile"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in tiles
+    )
     return f'<div class="tiles">{cells}</div>{note}'
 
 
 def _memory(p: Document) -> str:
-    parts = [f"arena {kb(p['arena_bytes'])}"]
+    parts = [f"arena {kb(p['arena_bytes'])}{by_memory(p.get('regions', ()))}"]
     if ram := (p["measured"] or {}).get("ram"):
         names = {"scratch": "scratch", "io": "inputs and outputs", "data_bss": "other data", "stack": "stack, painted"}
         parts += [f"{text} {number(ram[key])} B" for key, text in names.items() if ram.get(key)]
@@ -116,7 +120,11 @@ def _rounding(p: Document) -> str:
     rows: list[tuple[Any, ...]] = []
     for layer in found["layers"]:
         db = layer["sqnr_db"]
-        shown = Html(bar(db / 60, "var(--bad)" if db < 20 else "var(--accent)", f"{db:.1f} dB")) if db is not None else "exact"
+        shown = (
+            Html(bar(db / 60, "var(--bad)" if db < 20 else "var(--accent)", f"{db:.1f} dB"))
+            if db is not None
+            else "exact"
+        )
         own = [layer.get(key) for key in ("range_sqnr_db", "weight_sqnr_db")]
         rows.append((layer["node"], layer["op"], shown, *("" if value is None else f"{value:.1f}" for value in own)))
     columns = ("node", "op", "signal to noise", "of its range", "of its weights")[: 5 if "loss" in found else 3]
@@ -134,7 +142,11 @@ def _boards(p: Document) -> str:
             cells.append(Html(bar(share, fill, f"{kb(need[kind])} of {kb(board[kind])}")))
         word = '<span class="good">fits</span>' if board["fits"] else '<span class="bad">too large</span>'
         rows.append((*cells, Html(word)))
-    what = "measured on " + p["target"]["name"] if need["how"] == "measured" else "arena and weights; stack and code come on top"
+    what = (
+        "measured on " + p["target"]["name"]
+        if need["how"] == "measured"
+        else "arena and weights; stack and code come on top"
+    )
     note = f"What the model needs ({what}). Other cores take other kernels: compile for the board to be sure."
     return f"<p>{escape(clean(note))}</p>" + _table(("board", "core", "RAM", "flash", ""), rows)
 

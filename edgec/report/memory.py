@@ -1,4 +1,4 @@
-"""The memory plan as text: for each segment what lies where in the arena."""
+"""The memory plan as text: for each segment what lies where in the arena (where it has regions, in one row behind one another)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,38 @@ _COLUMNS = 64
 def memory_text(document: Mapping[str, Any]) -> str:
     """One block a segment: its steps, then a bar for each live buffer (`=` full, `o` ring, `#` written over another, `s` scratch)."""
     arena = max(int(document["arena_bytes"]), 1)
-    segments = document.get("segments") or [{"steps": [s["name"]], "reverse": False, "push": False} for s in document["steps"]]
+    segments = document.get("segments") or [
+        {"steps": [s["name"]], "reverse": False, "push": False} for s in document["steps"]
+    ]
     lines = [f"arena {arena} bytes, {len(segments)} segments; each column is {-(-arena // _COLUMNS)} bytes", ""]
     if "arena_lower_bound" in document:
         lines.insert(1, f"placement: {placement(document)}")
+    regions = {region["name"]: region["start"] for region in document.get("regions", ())}
+    lines[-1:] = [*(f"region {clean(name)} from byte {start} of the arena on" for name, start in regions.items()), ""]
     for index, segment in enumerate(segments):
         notes = [word for word in ("reverse", "push") if segment[word]]
-        lines.append(f"{index:3d}  {' -> '.join(map(clean, segment['steps']))}{'  (' + ', '.join(notes) + ')' if notes else ''}")
+        lines.append(
+            f"{index:3d}  {' -> '.join(map(clean, segment['steps']))}{'  (' + ', '.join(notes) + ')' if notes else ''}"
+        )
         live = [e for e in document["memory_plan"] if e["first"] <= index <= e["last"]]
         for entry in sorted(live, key=lambda e: (e["offset"], e["buffer"])):
             start, stop = entry["offset"], entry["offset"] + entry["bytes"]
             first = start * _COLUMNS // arena
             width = max(1, min(-(-stop * _COLUMNS // arena), _COLUMNS) - first)
             made_here = entry.get("over") and entry["first"] == index
-            mark = "s" if entry["buffer"].startswith("scratch") else "#" if made_here else "o" if entry.get("ring") else "="
+            mark = (
+                "s"
+                if entry["buffer"].startswith("scratch")
+                else "#"
+                if made_here
+                else "o"
+                if entry.get("ring")
+                else "="
+            )
             over = f" over {', '.join(map(clean, entry['over']))}" if made_here else ""
             bar = " " * first + mark * width
-            lines.append(f"     |{bar:<{_COLUMNS}}| {clean(entry['buffer'])} {start}..{stop}{over}")
+            where = f" in {clean(entry['region'])}" if "region" in entry else ""
+            lines.append(f"     |{bar:<{_COLUMNS}}| {clean(entry['buffer'])} {start}..{stop}{where}{over}")
     return "\n".join(lines) + "\n"
 
 

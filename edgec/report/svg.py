@@ -1,6 +1,7 @@
 """The memory plan as a picture: segments to the right, arena bytes upwards, a box for every buffer while it lives.
 
-Rings are dashed; a buffer that is written over another while that is still read (a trail) has a dark edge.
+Rings are dashed; a buffer that is written over another while that is still read (a trail) has a dark edge.  Regions of an arena in
+several memories lie above one another, the fastest lowest.
 """
 
 from __future__ import annotations
@@ -45,6 +46,14 @@ def memory_map(document: Mapping[str, Any]) -> str:
         )
         if width > 7 * len(name) and height > 12:
             parts.append(f'<text x="{x + 4:.1f}" y="{y + height / 2 + 4:.1f}" fill="#fff">{name}</text>')
+    for region in document.get("regions", ()):
+        y, name = _HEIGHT - _BOTTOM - region["start"] * up, escape(clean(region["name"]))
+        parts.append(
+            f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH}" y2="{y:.1f}" stroke="var(--ink,#222)" stroke-width="1.5"/>'
+        )
+        parts.append(
+            f'<text x="{_WIDTH - 4}" y="{y - 4:.1f}" text-anchor="end">{name}, {region["bytes"]:,} bytes</text>'
+        )
     for share in (0.0, 0.5, 1.0):
         y = (_HEIGHT - _BOTTOM) * (1 - share)
         parts.append(f'<text x="{_LEFT - 6}" y="{max(y, 10):.0f}" text-anchor="end">{int(arena * share):,}</text>')
@@ -63,4 +72,5 @@ def _kind(entry: Mapping[str, Any]) -> str:
     """What a box is, for its tooltip."""
     ring = f", a ring of {entry['ring']} rows" if entry.get("ring") else ""
     over = f", over {', '.join(map(clean, entry['over']))}" if entry.get("over") else ""
-    return escape(ring + over)
+    where = f", in {clean(entry['region'])}" if "region" in entry else ""
+    return escape(where + ring + over)

@@ -58,16 +58,24 @@ def facts(rows: Iterable[tuple[str, Any]]) -> Table:
     return out
 
 
+def by_memory(sizes: Iterable[Document] | Mapping[str, int]) -> str:
+    """` (dtcm 16.0 KB, psram 8.0 KB)` where bytes lie in several memories, nothing where they do not.  sizes: bytes by name, or entries
+    with both."""
+    named = sizes if isinstance(sizes, Mapping) else {entry["name"]: entry["bytes"] for entry in sizes}
+    parts = [f"{name} {kb(size)}" for name, size in named.items()]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
 def compiled(document: Document, verbose: bool = False) -> RenderableType:
     """What `compile` made.  verbose: with the kernel of every step, the runner-up, what both should cost, and why."""
-    summary = document.get("summary", {})
+    summary, regions = document.get("summary", {}), by_memory(document.get("regions", ()))
     rows = [
         ("model", f"{document['model']['file']} -> {document['dir']}"),
         ("target", _target(document)),
         *(("input", _port(entry)) for entry in document["inputs"]),
         *(("output", _port(entry)) for entry in document["outputs"]),
         ("steps", f"{len(document['steps'])}, {number(document['macs'])} MACs"),
-        ("RAM", f"{kb(document['arena_bytes'])} arena + {kb(document['scratch_bytes'])} scratch"),
+        ("RAM", f"{kb(document['arena_bytes'])} arena{regions} + {kb(document['scratch_bytes'])} scratch"),
         *(
             ("state", f"{entry['output']} becomes {entry['input']}, {number(entry['bytes'])} B")
             for entry in document.get("states", ())
@@ -81,7 +89,7 @@ def compiled(document: Document, verbose: bool = False) -> RenderableType:
             ("patches", f"the steps up to {patches['last_step']} in {patches['strips']} strips: recomputes {more}")
         )
     if "constant_bytes" in summary:
-        rows.append(("weights", kb(summary["constant_bytes"])))
+        rows.append(("weights", kb(summary["constant_bytes"]) + by_memory(document.get("weight_regions", ()))))
     if summary.get("removed_channels"):
         rows.append(("constant channels", f"{summary['removed_channels']} of {summary['all_channels']} removed"))
     formats = summary.get("number_formats", ())
@@ -113,11 +121,15 @@ def _choices(document: Document) -> RenderableType:
 
 
 def placement(document: Document) -> str:
-    """How good the offsets are: bytes of arena above what no placement of these segments goes below."""
+    """How good the offsets are: bytes of arena above what no placement of these segments in one memory goes below."""
     arena, bound = document["arena_bytes"], document["arena_lower_bound"]
     if arena <= bound:
         return f"{number(arena)} bytes, proven the smallest for these segments"
-    return f"{number(arena)} bytes, {100 * (arena - bound) / bound:.1f} % above the lower bound of {number(bound)}"
+    memories = len(document.get("regions", ()))
+    over = f"in {memories} memories, " if memories > 1 else ""
+    return (
+        f"{number(arena)} bytes, {over}{100 * (arena - bound) / bound:.1f} % above the lower bound of {number(bound)}"
+    )
 
 
 def analyzed(document: Document) -> RenderableType:
@@ -131,10 +143,11 @@ def analyzed(document: Document) -> RenderableType:
                 ("macs", "MACs", number),
                 ("parameters", "parameters", number),
                 ("peak_ram_bytes", "peak RAM, step by step", kb),
+                ("regions", "of which in", lambda found: by_memory(found)[2:-1]),
                 ("weights_bytes", "weights", kb),
                 ("constant_channels", "constant channels", str),
             )
-            if document.get(key) is not None
+            if document.get(key) not in (None, [])
         )
     ]
     if operators := document.get("operators"):
@@ -174,10 +187,12 @@ def measured(document: Document, layers: bool = False) -> RenderableType:
     if ram:
         parts = ", ".join(f"{name} {number(ram[name])}" for name in ("arena", "scratch", "io", "data_bss", "stack"))
         rows.append(("RAM", f"{number(ram['total'])} B  ({parts})"))
+        rows += [("RAM by memory", by_memory(ram["regions"])[2:-1])] * (len(ram.get("regions", ())) > 1)
     if flash:
         rows.append(
             ("flash", f"{number(flash['total'])} B  (code {number(flash['code'])}, weights {number(flash['weights'])})")
         )
+        rows += [("flash by memory", by_memory(flash["regions"])[2:-1])] * (len(flash.get("regions", ())) > 1)
     if document.get("output_crc32"):
         rows.append(("output CRC-32", document["output_crc32"]))
     if not layers or not document.get("layers"):

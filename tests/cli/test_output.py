@@ -21,7 +21,7 @@ Patch = pytest.MonkeyPatch
 
 IMAGE = FirmwareImage(
     *(Path(f"tiny.{kind}") for kind in ("elf", "bin", "hex", "map")),
-    sizes=FirmwareSizes(24, 0, 0, 8, 2000, 200, 2200),
+    sizes=FirmwareSizes(24, 0, 0, 8, 2000, 200, 2200, {"sram": 32}, {"flash": 2200}),
     toolchain="arm-none-eabi-gcc",
 )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from edgec.compiler import compile_model
 from edgec.emit.flash import homes, reads
@@ -18,6 +20,9 @@ from edgec.ir.program import Program
 from edgec.memory.place import place
 from edgec.memory.regions import Room
 from edgec.options import CompileOptions
+from edgec.report.memory import memory_text
+from edgec.report.svg import memory_map
+from edgec.report.text import analyzed, compiled, measured
 from edgec.target import load_target
 from edgec.toolchain.sizes import elf_symbols
 from edgec.verify.check import verify
@@ -26,6 +31,8 @@ from tests.conformance.pipelines import pipelines
 from tests.conformance.test_random_pipelines import QUICK, proven
 
 BOARD = "mps2-an500-regions"
+RAM = {"arena": 9, "scratch": 0, "io": 0, "data_bss": 0, "stack": 0, "total": 9, "regions": {"dtcm": 4, "psram": 5}}
+FLASH = {"code": 6, "weights": 7, "total": 13, "regions": {"flash": 6, "qspi": 7}}
 
 
 @settings(QUICK, max_examples=8)
@@ -80,6 +87,29 @@ def test_a_model_in_two_rams_and_two_flashes(split: Path, shared: Path, tmp_path
         assert constants
         assert all(symbols[constant].address in memories[name] for constant in constants)
     assert verify(split, with_onnxruntime=False)["ok"]
+
+
+def test_the_memory_map_shows_the_regions(split: Path) -> None:
+    """In text, as a picture, and in what the verbs say."""
+    document = json.loads((split / "edgec.json").read_text())
+    _, slow = document["regions"]
+    text, picture = memory_text(document), memory_map(document)
+    assert f"region psram from byte {slow['start']} of the arena on" in text
+    assert sum("in psram" in line for line in text.splitlines()) > 1
+    assert picture.count("<line") == 2
+    assert f"psram, {slow['bytes']:,} bytes" in picture
+    with Console(width=200, file=StringIO()) as console:
+        console.print(compiled({**document, "dir": "build/ic"}))
+        console.print(analyzed({"peak_ram_bytes": 9, "regions": document["regions"]}))
+        console.print(measured({"ram": RAM, "flash": FLASH}))
+    said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    for words in (
+        "arena (dtcm",
+        "of which in dtcm",
+        "RAM by memory dtcm 4 B, psram 5 B",
+        "flash by memory flash 6 B, qspi 7 B",
+    ):
+        assert words in said
 
 
 def test_an_overrun_of_the_second_region_is_noticed(split: Path, tmp_path: Path) -> None:
