@@ -17,6 +17,9 @@ from edgec.emit.choices import read_choices, with_choices
 from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
 from edgec.errors import UnsupportedError
+from edgec.frontend import metadata
+from edgec.frontend.emit import frontend
+from edgec.frontend.spec import Around, parse
 from edgec.ir.program import Program, site
 from edgec.kernels.base import Cost
 from edgec.lower.channels import Removed
@@ -202,10 +205,20 @@ def compile_model(
         content["patches"] = made.patched.document()
     summary = summarise(content, made, low.removed)
     files = dict(text_files(source))
+    around, content["frontend"] = frontend(made.program, content, surroundings(low, options), package.version())
+    files |= {name: text.encode() for name, text in around.items()}
+    content["sources"] += [name for name in around if name.endswith(".c")]
     if options.backend == "tvm":
         files |= tvm_files(content, low.program, made.program, target, options, out)
     package.write(out, {**files, **reference(low.model, made.program), "edgec.json": _json(content)})
     return CompileResult(out, content, made.program, summary)
+
+
+def surroundings(low: Lowered, options: CompileOptions) -> Around:
+    """What stands around the model: as its file says, and, before that, as the caller does."""
+    read = metadata.read(low.model.metadata_props, low.program.inputs, low.program.outputs)
+    stated = parse(options.frontend or {})
+    return Around({**read.inputs, **stated.inputs}, {**read.labels, **stated.labels})
 
 
 def heading(path: Path, target: Target, options: CompileOptions) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class CompileOptions:
     replay: Path | None = None  # an edgec.json whose choice of kernels is taken as it is
     keep_input: bool = False  # run() leaves the input buffer as it was
     keep_constant_channels: bool = False  # do not remove provably constant channels
+    frontend: Mapping[str, Any] | None = None  # what stands around the model: see edgec.frontend.spec
 
     def __post_init__(self) -> None:
         for option, allowed in CHOICES.items():
@@ -74,6 +75,7 @@ class CompileOptions:
         """The options as plain JSON values, for edgec.json (files by name only: the output holds no machine paths)."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values.pop("dump_stages")  # says where to leave notes, changes nothing that is compiled
+        values.pop("frontend")  # edgec.json tells it whole, with what the model says itself
         return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
 
 
@@ -97,6 +99,7 @@ class CompileKeywords(TypedDict, total=False):
     replay: str | Path | None
     keep_input: bool
     keep_constant_channels: bool
+    frontend: Mapping[str, Any] | str | Path | None
 
 
 def parse_size(text: str | int) -> int:
@@ -148,6 +151,8 @@ def _convert(name: str, annotation: str, value: Any) -> Any:
         return parse_states(value)
     if name == "tune" and isinstance(value, bool):
         return int(value)
+    if name == "frontend":
+        return value if isinstance(value, Mapping) else around(_toml(Path(value)), Path(value).parent)
     if annotation.startswith("Path"):
         return Path(value)
     expected: type = {"bool": bool, "int": int}.get(annotation, str)
@@ -161,15 +166,35 @@ def read_project(folder: Path) -> dict[str, Any]:
     path = folder / PROJECT_FILE
     if not path.is_file():
         return {}
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("compile", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}", "see the README for its form") from error
+    whole = _toml(path)
+    table = whole.get("compile", {})
     if not isinstance(table, dict):
         hint = 'write [compile] on a line of its own, then target = "..."'
         raise UsageError(f"compile in {path} is not a table", hint)
     values = {name.replace("-", "_"): value for name, value in table.items()}
-    for name in ("calib", "dump_stages", "replay"):  # files are meant from where the project file stands
+    for name in ("calib", "dump_stages", "replay", "frontend"):  # files are meant from where the project file stands
         if isinstance(values.get(name), str):
             values[name] = folder / values[name]
+    if "frontend" not in values and (stated := around(whole, folder)):
+        values["frontend"] = stated
     return values
+
+
+def around(whole: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables `input` and `output` of a project file; files of labels are meant from its folder."""
+    found = {key: whole[key] for key in ("input", "output") if key in whole}
+    outputs = found.get("output")
+    if isinstance(outputs, dict):
+        for entry in outputs.values():
+            if isinstance(entry, dict) and isinstance(entry.get("labels"), str):
+                entry["labels"] = str(folder / entry["labels"])
+    return found
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "give a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}", "see the README for its form") from error

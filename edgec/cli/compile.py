@@ -40,6 +40,9 @@ def compile_command(
     keep_constant_channels: Annotated[
         bool, Option("--keep-constant-channels", help="Keep channels that are provably constant.")
     ] = False,
+    frontend: Annotated[
+        Path | None, Option(metavar="FILE.toml", help="Pixels, sound, labels around the model [edgec.toml].")
+    ] = None,
     dump_stages: Annotated[Path | None, Option(metavar="DIR", help="Write the model after every pass.")] = None,
     verbose: Annotated[bool, Option("--verbose", "-v", help="Show the kernel of every layer, and why.")] = False,
     as_json: JsonFlag = False,
@@ -69,6 +72,7 @@ def compile_command(
         "keep_input": keep_input or None,
         "keep_constant_channels": keep_constant_channels or None,
         "dump_stages": dump_stages,
+        "frontend": frontend,
     }
     options |= {option: value for option, value in stated.items() if value is not None}
     with advancing(f"compiling {model.name}", quiet=as_json) as progress:

@@ -179,7 +179,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Port:
-    """A model input or output: its ONNX name, its buffer, its ONNX shape."""
+    """A model input or output: its ONNX name, its buffer, its ONNX shape (axes in the order of the buffer where its origin turns them)."""
 
     name: str
     buffer: str
