@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 
 
 def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
-    """Module `name` with just these members, for one test."""
+    """Module `name` with these members in place of its own, for one test."""
     module = ModuleType(name)
+    vars(module).update(vars(import_module(name)))
     for member, value in members.items():
         setattr(module, member, value)
     monkeypatch.setitem(sys.modules, name, module)

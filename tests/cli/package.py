@@ -73,8 +73,8 @@ MEASURED: dict[str, Any] = {
     "instructions": 1000,
     "cycles_estimate": 1200,
     "output_crc32": "0badcafe",
-    "ram": {"arena": 24, "scratch": 0, "io": 0, "data_bss": 8, "stack": 96, "total": 128},
-    "flash": {"code": 2000, "weights": 200, "total": 2200},
+    "ram": {"arena": 24, "scratch": 0, "io": 0, "data_bss": 8, "stack": 96, "total": 128, "regions": {"sram": 128}},
+    "flash": {"code": 2000, "weights": 200, "total": 2200, "regions": {"flash": 2200}},
     "layers": [
         {"name": "dense_0", "op": "dense", "macs": 64, "instructions": 600, "cycles_estimate": 700},
         {"name": "overhead", "op": "", "macs": 0, "instructions": 400, "cycles_estimate": 500},

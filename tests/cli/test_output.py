@@ -120,7 +120,7 @@ def test_bench_wants_one_place(tmp_path: Path, capsys: Capture) -> None:
     folder = str(package.write(tmp_path))
     assert run(["bench", folder]) == 2
     assert run(["bench", folder, "--emulate", "--port", "loop://"]) == 2
-    assert "one of --emulate and --port" in capsys.readouterr().err
+    assert "one of --emulate, --port" in capsys.readouterr().err
 
 
 def test_compile_prints_what_it_made(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
@@ -131,7 +131,7 @@ def test_compile_prints_what_it_made(tmp_path: Path, monkeypatch: Patch, capsys:
         print("a library talks")  # noqa: T201 - that is what is tested
         patches = {"strips": 3, "last_step": "conv_4", "recomputed_macs": 12345, "recomputed_percent": 6.7}
         made = {**package.manifest(), "patches": patches}
-        return SimpleNamespace(dir=out, manifest=made, summary={"number_formats": ["float32"]})
+        return SimpleNamespace(dir=out, manifest=made, program=None, summary={"number_formats": ["float32"]})
 
     install(monkeypatch, "edgec.compiler", compile_model=compile_model)
     monkeypatch.chdir(tmp_path)
