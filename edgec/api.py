@@ -115,11 +115,14 @@ def quantize(
     return {"model": str(model), "out": str(out), "target": target, **made.report}
 
 
-def build(folder: str | Path, samples: Samples | None = None) -> dict[str, Any]:
+def build(
+    folder: str | Path, samples: Samples | None = None, labels: str | Path | Sequence[str] = ()
+) -> dict[str, Any]:
     """Build a compiled package: firmware for its board (for a CPU the emulated one), a shared library for the host, an npm package
     for WebAssembly.
 
-    samples: what the npm package's page shows, DATA.npz or arrays by input name; without, the ones verify makes.
+    samples: what the npm package's page shows, DATA.npz or arrays by input name; without, the ones verify makes.  labels: the names
+    of the classes there, or a text file with one on a line.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -127,10 +130,11 @@ def build(folder: str | Path, samples: Samples | None = None) -> dict[str, Any]:
     board = target.get("board")
     document = {"dir": str(folder), "name": manifest["name"], "target": target["name"], "board": board}
     if target["cpu"] == "wasm":
-        return {**document, **_build_web(folder, read_samples(manifest, samples))}
-    if samples is not None:
+        return {**document, **_build_web(folder, read_samples(manifest, samples), _lines(labels))}
+    if samples is not None or labels:
         raise UsageError(
-            "samples are for the page of a WebAssembly package", "leave them out, or compile with --target wasm32-simd"
+            "samples and labels are for the page of a WebAssembly package",
+            "leave them out, or compile with --target wasm32-simd",
         )
     if "tvm_ffi" in manifest or "module" in manifest.get("tvm", {}):
         from edgec.verify.ffi import build_module
@@ -148,7 +152,19 @@ def build(folder: str | Path, samples: Samples | None = None) -> dict[str, Any]:
     return {**document, "toolchain": image.toolchain, "artifacts": artifacts, "sizes": asdict(image.sizes)}
 
 
-def _build_web(folder: Path, samples: Mapping[str, Array] | None) -> dict[str, Any]:
+def _lines(labels: str | Path | Sequence[str]) -> Sequence[str]:
+    """Labels as given, or the lines of a file."""
+    if not isinstance(labels, (str, Path)):
+        return labels
+    try:
+        return [line.strip() for line in Path(labels).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{labels} cannot be read: {error}", "give a text file with the name of a class on each line"
+        ) from error
+
+
+def _build_web(folder: Path, samples: Mapping[str, Array] | None, labels: Sequence[str]) -> dict[str, Any]:
     from edgec.emulate.run import all_bytes
     from edgec.target import load_target
     from edgec.toolchain.package import load_package
@@ -158,7 +174,7 @@ def _build_web(folder: Path, samples: Mapping[str, Array] | None) -> dict[str, A
 
     package = load_package(folder)
     given = default_samples(read_program(folder)) if samples is None else dict(samples)
-    files = build_npm(folder, load_target(package.target), all_bytes(package, given))
+    files = build_npm(folder, load_target(package.target), all_bytes(package, given), labels)
     weights = int(package.manifest.get("weight_bytes", 0))
     modules = {name: path.stat().st_size for name, path in files.items() if path.suffix == ".wasm"}
     beside = {name: size - weights for name, size in modules.items()}
@@ -233,9 +249,7 @@ def load(folder: str | Path) -> Callable[..., list[Array]]:
     return library
 
 
-def report(
-    folder: str | Path, against: str | Path | None = None, inputs: Samples | None = None
-) -> dict[str, Any]:
+def report(folder: str | Path, against: str | Path | None = None, inputs: Samples | None = None) -> dict[str, Any]:
     """A compiled package as a document (see edgec.report.explain); with `against` the two under `this` and `other`.
 
     inputs: samples on which the error of rounding is told where the model came quantized; without, random ones.

@@ -15,6 +15,9 @@ def build_command(
     samples: Annotated[
         Path | None, Option(metavar="DATA.npz", help="Samples for the page of a WebAssembly package.")
     ] = None,
+    labels: Annotated[
+        Path | None, Option(metavar="FILE", help="Names of the classes for that page, one on a line.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Build firmware (ELF, bin, hex) for a board, a shared library for the host, or an npm package for WebAssembly."""
@@ -22,5 +25,5 @@ def build_command(
     from edgec.report import text
 
     with working(f"building {folder}"):
-        document = api.build(folder, samples)
+        document = api.build(folder, samples, labels or ())
     show(document, text.built, as_json)

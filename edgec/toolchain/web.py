@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,23 @@ ARRAYS = {
 }
 
 
-def build_npm(folder: Path | str, target: Target, samples: bytes) -> dict[str, Path]:
+def build_npm(folder: Path | str, target: Target, samples: bytes, labels: Sequence[str] = ()) -> dict[str, Path]:
     """Builds DIR/build/npm whole, and in it every variant's module: {variant: module, "npm": folder}.
 
-    samples: the input bytes of whole samples, one after another, for the page.  Errors: those of build_module.
+    samples: the input bytes of whole samples, one after another, for the page; labels: what it calls the classes of an output that
+    has so many.  Errors: those of build_module.
     """
     package = load_package(folder)
     out = package.path / "build" / "npm"
     modules = {v.name: build_module(folder, target, v) for v in target.variants}
     shutil.rmtree(out, ignore_errors=True)
-    write_npm(package, modules, samples, out)
+    write_npm(package, modules, samples, out, labels)
     return {**modules, "npm": out}
 
 
-def write_npm(package: Package, modules: Mapping[str, Path], samples: bytes, out: Path) -> None:
+def write_npm(
+    package: Package, modules: Mapping[str, Path], samples: bytes, out: Path, labels: Sequence[str] = ()
+) -> None:
     """Writes the package with these modules, plainest first, into folder `out`, which is made."""
     demo = out / "demo"
     shutil.copytree(templates_dir() / "package" / "web" / "demo", demo)
@@ -68,7 +71,7 @@ def write_npm(package: Package, modules: Mapping[str, Path], samples: bytes, out
     (out / "package.json").write_text(json.dumps(_package_json(package), indent=2) + "\n", encoding="utf-8")
     raw = samples[: _kept(len(samples), package.input_bytes)]
     (demo / "samples.bin").write_bytes(raw)
-    content = {"count": len(raw) // package.input_bytes, "ranges": _ranges(package, raw)}
+    content = {"count": len(raw) // package.input_bytes, "ranges": _ranges(package, raw), "labels": list(labels)}
     (demo / "samples.js").write_text(f"export default {json.dumps(content)};\n", encoding="utf-8")
 
 

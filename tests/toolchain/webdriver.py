@@ -47,6 +47,12 @@ class Page:
         feature = {"name": "prefers-color-scheme", "value": name}
         self.ask("goog/cdp/execute", cmd="Emulation.setEmulatedMedia", params={"features": [feature]})
 
+    def phone(self, narrow: bool) -> None:
+        """A window of 375 pixels, or its own size."""
+        size = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+        verb = "setDeviceMetricsOverride" if narrow else "clearDeviceMetricsOverride"
+        self.ask("goog/cdp/execute", cmd=f"Emulation.{verb}", params=size if narrow else {})
+
     def screenshot(self) -> bytes:
         with urllib.request.urlopen(f"{self.session}/screenshot", timeout=60) as answer:
             return base64.b64decode(json.load(answer)["value"])

@@ -5,11 +5,14 @@ import samples from "./samples.js";
 
 const TOP = 5;
 const CURVE = "#5b8def"; // seen on light and on dark
+const HEAT = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // of features, lowest to highest
+const LONG = 2; // a grey image so many times as long as wide is a table of features, its longer side time
 const RATE = 16000;
 const AUDIO = [4000, 32768]; // elements of a vector that may be a piece of sound; an analyser keeps no more
 const at = (id) => document.getElementById(id);
 const made = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
 const count = (number) => number.toLocaleString("en");
+const size = (bytes) => (bytes < 10000 ? `${count(bytes)} B` : `${count(Number((bytes / 1024).toFixed(1)))} KB`);
 
 /** {height, width, channels, first}: how a tensor is an image, first where channels come first; null where it is none. */
 function imageShape({ shape }) {
@@ -24,6 +27,7 @@ function imageShape({ shape }) {
 const shown = Math.max(0, metadata.inputs.findIndex(imageShape));
 const tensor = metadata.inputs[shown];
 const image = imageShape(tensor);
+const features = image?.channels === 1 && Math.max(image.width / image.height, image.height / image.width) >= LONG;
 let model, current, bytes;
 
 /** Where channel c of pixel (y, x) is in the input. */
@@ -46,27 +50,43 @@ function sample(index) {
 const real = (values) => Array.from(tensor.scale === null ? values : dequantize(values, tensor), Number);
 const level = () => [Number(at("black").value), Number(at("white").value)];
 
-/** Draws real values: an image as itself, other tensors as a curve. */
+/** Draws real values: an image as itself, features in colours over time, other tensors as a curve. */
 function draw(canvas, values, [low, high]) {
-  const share = (value) => (value - low) / (high - low || 1);
-  canvas.width = image ? image.width : 224;
-  canvas.height = image ? image.height : 96;
+  const share = (value) => Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
+  canvas.className = features ? "features" : image ? "" : "curve";
+  if (features) return paint(canvas, Math.max(image.width, image.height), Math.min(image.width, image.height), (x, y, rows) => {
+    const [row, column] = image.height > image.width ? [x, rows - 1 - y] : [rows - 1 - y, x];
+    return heat(share(values[place(row, column, 0)]));
+  });
+  if (image) return paint(canvas, image.width, image.height, (x, y) =>
+    [0, 1, 2].map((c) => 255 * share(values[place(y, x, c % image.channels)])));
+  canvas.width = 640;
+  canvas.height = 240;
   const context = canvas.getContext("2d");
-  if (image) {
-    const picture = context.createImageData(image.width, image.height);
-    for (let i = 0; i < image.width * image.height; i++) {
-      const pixel = [0, 1, 2].map((c) => values[place(Math.floor(i / image.width), i % image.width, c % image.channels)]);
-      picture.data.set([...pixel.map((value) => 255 * share(value)), 255], 4 * i);
-    }
-    context.putImageData(picture, 0, 0);
-    return;
-  }
   context.strokeStyle = CURVE;
+  context.lineWidth = values.length > canvas.width ? 1 : 3;
   context.beginPath();
   values.forEach((value, i) => {
     context.lineTo((canvas.width * (i + 0.5)) / values.length, canvas.height * (0.95 - 0.9 * share(value)));
   });
   context.stroke();
+}
+
+/** Makes a canvas of pixels: colour(x, y, height) gives red, green and blue. */
+function paint(canvas, width, height, colour) {
+  Object.assign(canvas, { width, height });
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    picture.data.set([...colour(i % width, Math.floor(i / width), height), 255], 4 * i);
+  }
+  context.putImageData(picture, 0, 0);
+}
+
+function heat(share) {
+  const at = share * (HEAT.length - 1);
+  const below = Math.min(HEAT.length - 2, Math.floor(at));
+  return HEAT[below].map((value, c) => value + (at - below) * (HEAT[below + 1][c] - value));
 }
 
 /** The real values of the input that stand for a picture, cut to the input's proportions. */
@@ -90,7 +110,7 @@ function fromPicture(bitmap) {
 }
 
 async function fromFile(file) {
-  if (image) return fromPicture(await createImageBitmap(file));
+  if (image && !features) return fromPicture(await createImageBitmap(file));
   const values = (await file.text()).split(/[^-+.\deE]+/).filter(Boolean).map(Number);
   if (values.length !== tensor.elements) throw new Error(`${file.name} has ${values.length} numbers, the input takes ${tensor.elements}`);
   return values;
@@ -125,18 +145,21 @@ function answer(given) {
   model.reset?.();
   const outputs = model.predict(...given);
   at("outputs").replaceChildren(...metadata.outputs.flatMap((entry) => scores(entry, Array.from(outputs[entry.key], Number))));
-  const pages = model.memory.buffer.byteLength / 65536;
   const figures = [
-    ["time", `${duration(() => model.predict(...given))}, median`, "time"],
-    ["memory", `${count(pages)} ${pages === 1 ? "page" : "pages"} of 64 KiB, arena ${count(metadata.arenaBytes)} B`, "memory"],
-    ["weights", `${count(metadata.weightBytes)} B`],
-    ["multiply-accumulates", count(metadata.macs)],
-    ["module", variant()],
+    ["time", duration(() => model.predict(...given)), "an inference, median", "time"],
+    ["memory", size(metadata.arenaBytes), `arena; the module has ${size(model.memory.buffer.byteLength)}`, "memory"],
+    ["weights", size(metadata.weightBytes), "in the module", "weights"],
+    ["work", count(metadata.macs), "multiply-accumulates", "work"],
   ];
-  at("figures").replaceChildren(
-    ...figures.flatMap(([term, text, id]) => [made("dt", term), Object.assign(made("dd", text), id ? { id } : {})]),
-  );
+  at("figures").replaceChildren(...figures.map(([term, value, note, id]) => {
+    const tile = made("div");
+    tile.append(made("dt", term), Object.assign(made("dd", value), { id }), Object.assign(made("dd", note), { className: "note" }));
+    return tile;
+  }));
 }
+
+/** What a class is called. */
+const named = (i, length) => (samples.labels.length === length ? samples.labels[i] : `class ${i}`);
 
 /** The best of a tensor, with bars: shares where the values are shares, else of their softmax. */
 function scores(entry, values) {
@@ -152,10 +175,11 @@ function scores(entry, values) {
     item.dataset.class = i;
     const bar = Object.assign(made("span"), { className: "bar" });
     bar.style.width = `${100 * (shares ? values[i] : powers[i] / whole)}%`;
-    item.append(bar, made("span", `class ${i}`), made("span", shares ? `${(100 * values[i]).toFixed(1)} %` : values[i].toFixed(3)));
+    item.append(bar, made("span", named(i, values.length)), made("span", shares ? `${(100 * values[i]).toFixed(1)} %` : values[i].toFixed(3)));
     list.append(item);
   }
-  return [made("h3", `${entry.name}, the highest ${best.length} of ${count(values.length)}`), list];
+  const title = `${entry.name}, ${values.length > best.length ? `the highest ${best.length} of ${count(values.length)}` : "all values"}`;
+  return [made("h3", title), list];
 }
 
 /** The median time of a call; clocks of browsers are coarse, so calls are timed by the batch. */
@@ -201,10 +225,11 @@ async function takeFile([file]) {
 }
 
 function listen() {
-  at("file").accept = image ? "image/*" : ".csv,.txt,.json,text/*";
+  const picture = image && !features;
+  at("file").accept = picture ? "image/*" : ".csv,.txt,.json,text/*";
   at("file").addEventListener("change", tried((event) => takeFile(event.target.files)));
-  at("hint").textContent = image ? "Drop an image here, or choose one" : `Drop a file of ${count(tensor.elements)} numbers here, or choose one`;
-  at("mapping").hidden = !image;
+  at("hint").textContent = picture ? "Drop an image here, or choose one" : `Drop a file of ${count(tensor.elements)} numbers here, or choose one`;
+  at("mapping").hidden = !picture;
   [at("black").value, at("white").value] = samples.ranges[shown];
   at("voice").hidden = image !== null || tensor.elements < AUDIO[0] || tensor.elements > AUDIO[1];
   at("record").textContent = `Record ${(tensor.elements / RATE).toFixed(2)} s`;
@@ -238,7 +263,8 @@ function offer(index) {
 
 async function start() {
   document.title = at("name").textContent = metadata.name;
-  at("about").textContent = `${metadata.inputs.map((entry) => `${entry.dtype} ${entry.shape.join("×")}`).join(", ")}, in this browser, by edgec ${metadata.edgec}`;
+  const about = [...metadata.inputs.map((entry) => `${entry.dtype} ${entry.shape.join("×")}`), `WebAssembly, ${variant()}`, `edgec ${metadata.edgec}`];
+  at("about").replaceChildren(...about.map((text) => made("li", text)));
   model = await load();
   bytes = await (await fetch("samples.bin")).arrayBuffer();
   listen();
