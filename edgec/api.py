@@ -6,7 +6,7 @@ values, the same that the verb prints with --json.  Errors are those of edgec.er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -116,13 +116,17 @@ def quantize(
 
 
 def build(
-    folder: str | Path, samples: Samples | None = None, labels: str | Path | Sequence[str] = ()
+    folder: str | Path,
+    samples: Samples | None = None,
+    labels: str | Path | Sequence[str] = (),
+    trace: bool = False,
 ) -> dict[str, Any]:
     """Build a compiled package: firmware for its board (for a CPU the emulated one), a shared library for the host, an npm package
     for WebAssembly.
 
     samples: what the npm package's page shows, DATA.npz or arrays by input name; without, the ones verify makes.  labels: the names
     of the classes there, or a text file with one on a line.
+    trace: firmware that can tell what every layer takes (`bench --port --layers`) and makes (`verify --on URL --layers`).
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -147,7 +151,7 @@ def build(
     from edgec.target import load_target
     from edgec.toolchain.firmware import build_firmware
 
-    image = build_firmware([folder], load_target(target["name"]), folder / "build")
+    image = build_firmware([folder], load_target(target["name"]), folder / "build", trace=trace)
     artifacts = {kind: str(getattr(image, kind)) for kind in ("elf", "bin", "hex", "map")}
     return {**document, "toolchain": image.toolchain, "artifacts": artifacts, "sizes": asdict(image.sizes)}
 
@@ -186,7 +190,7 @@ def verify(folder: str | Path, inputs: Samples | None = None, on: str = "host", 
     """Run the compiled code and compare it with the reference and with onnxruntime.  `ok` says whether it agrees.
 
     inputs: DATA.npz or arrays by input name, samples along the first axis; without, random ones.
-    on: host | emulator | URL.
+    on: host | emulator | URL | auto (the board's USB port).
     """
     folder = Path(folder)
     samples = read_samples(read_manifest(folder), inputs)
@@ -200,18 +204,27 @@ def bench(
     *,
     port: str | None = None,
     emulate: bool = False,
-    runs: int = 10,
+    runs: int | None = None,
     inputs: Samples | None = None,
+    repeats: int = 5,
+    window: float = 10.0,
+    mlperf: str | None = None,
     against: Sequence[str] = (),
     models: Sequence[str | Path] = (),
     rounds: int | None = None,
 ) -> dict[str, Any]:
-    """What one inference costs: exact instruction counts from the emulator, times from a board at `port`, or times beside
-    those of other runtimes on this machine (`against`, `models`, `rounds`: see edgec.against.compare)."""
-    if (port is not None) + emulate + bool(against) != 1:
+    """What one inference costs: exact instruction counts from the emulator, times from a board, or times beside those of other
+    runtimes on this machine (`against`, `models`, `rounds`: see edgec.against.compare).
+
+    port: URL or `auto`, which is meant when nothing else is: the board is found by its USB ids.  Times are the median of
+    `repeats` windows of `runs` inferences, by default as many as take `window` seconds, 10 at least.
+    mlperf: `performance` or `accuracy`, the sequence of the MLPerf Tiny runner instead; for accuracy `inputs` also holds
+    `labels`, and `files` where several samples belong to one file.
+    """
+    if emulate + bool(against) + (port is not None or mlperf is not None) > 1:
         raise UsageError(
-            "bench needs one of --emulate, --port URL and --against RUNTIMES",
-            "without a board: edgec bench DIR --emulate",
+            "--emulate counts instructions, --against races runtimes, --port and --mlperf time a board",
+            "leave all but one of them out",
         )
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -220,11 +233,15 @@ def bench(
         from edgec.against.compare import ROUNDS, compare
 
         return compare(folder, against, [Path(path) for path in models], samples, rounds or ROUNDS)
-    if port is not None:
+    if mlperf is not None:
+        from edgec.harness.mlperf import run as run_mlperf
+        from edgec.harness.samples import load_truth
+
+        return run_mlperf(folder, port or "auto", mlperf, samples, load_truth(inputs), runs)
+    if not emulate:
         from edgec.harness.bench import bench as bench_on_board
 
-        measured: dict[str, Any] = bench_on_board(folder, port, runs, samples)
-        return measured
+        return bench_on_board(folder, port or "auto", runs, samples, repeats, window)
     from edgec.target import load_target
 
     target = load_target(manifest["target"]["name"])
@@ -238,6 +255,15 @@ def bench(
     document = with_limits(measure(folder, target, samples), folder, target)
     keep(folder, document)
     return document
+
+
+def watch(
+    folder: str | Path, *, port: str = "auto", inputs: Samples | None = None, window: float = 1.0
+) -> Iterator[dict[str, Any]]:
+    """Measures a board until it is told to stop: the document of `bench` after every `window` seconds."""
+    from edgec.harness.bench import watch as watch_board
+
+    yield from watch_board(folder, port, read_samples(read_manifest(folder), inputs), window)
 
 
 def load(folder: str | Path) -> Callable[..., list[Array]]:

@@ -18,6 +18,9 @@ def build_command(
     labels: Annotated[
         Path | None, Option(metavar="FILE", help="Names of the classes for that page, one on a line.")
     ] = None,
+    trace: Annotated[
+        bool, Option("--trace", help="Firmware whose layers can be timed and compared one by one on the board.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Build firmware (ELF, bin, hex) for a board, a shared library for the host, or an npm package for WebAssembly."""
@@ -25,5 +28,5 @@ def build_command(
     from edgec.report import text
 
     with working(f"building {folder}"):
-        document = api.build(folder, samples, labels or ())
+        document = api.build(folder, samples, labels or (), trace)
     show(document, text.built, as_json)

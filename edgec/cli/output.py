@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -27,6 +27,25 @@ def show(document: Any, render: Callable[[Any], RenderableType], as_json: bool) 
     else:
         _console(sys.stdout).print(render(document))
     sys.stdout.flush()
+
+
+def show_text(text: str) -> None:
+    """Print a result that is text already."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def live(documents: Iterable[Any], render: Callable[[Any], RenderableType]) -> None:
+    """Show each document in place of the one before, until there are no more or Ctrl-C; in a pipe one behind the other."""
+    from rich.live import Live
+
+    console = _console(sys.stdout)
+    with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as view:
+        for document in documents:
+            if console.is_terminal:
+                view.update(render(document), refresh=True)
+            else:
+                console.print(render(document))
 
 
 def note(message: str) -> None:

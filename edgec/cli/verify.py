@@ -16,7 +16,8 @@ def verify_command(
     on: Annotated[
         str,
         Option(
-            metavar="WHERE", help="host, tvm, emulator, qemu-user, wasmtime, node, chromium, or the URL of a board."
+            metavar="WHERE",
+            help="host, tvm, emulator, qemu-user, wasmtime, node, chromium, or a board: its URL, or auto.",
         ),
     ] = "host",
     layers: Annotated[bool, Option("--layers", help="Compare every layer; names the first that differs.")] = False,

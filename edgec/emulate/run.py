@@ -12,7 +12,7 @@ from edgec.emulate.counts import layer_instructions, read_counts, write_map
 from edgec.emulate.cycles import layer_cycles
 from edgec.emulate.plugin import plugin_library
 from edgec.errors import InputError
-from edgec.harness.bench import crc32, infer, load_input, stack
+from edgec.harness.commands import crc32, infer, load_input, stack
 from edgec.harness.link import Link
 from edgec.harness.wire import input_bytes, wire_bytes
 from edgec.target import Target

@@ -52,11 +52,16 @@ class Reply:
 
 
 class Decoder:
-    """Collects bytes into replies; bytes before the first complete line and blank lines are tolerated."""
+    """Collects bytes into replies; bytes before the first complete line and blank lines are tolerated.
+
+    `protocol_lines`: lines so far that mean something (`m-...`, `e-...`); `other_bytes`: bytes of all others.
+    """
 
     def __init__(self) -> None:
         self._partial = b""
         self._lines: list[str] = []
+        self.protocol_lines = 0
+        self.other_bytes = 0
 
     def feed(self, data: bytes) -> list[Reply]:
         """Takes received bytes, returns the replies they complete."""
@@ -64,12 +69,21 @@ class Decoder:
         replies: list[Reply] = []
         for raw in whole:
             line = raw.decode("ascii", errors="replace").strip("\r\x00")
+            if line.startswith(("m-", "e-")):
+                self.protocol_lines += 1
+            else:
+                self.other_bytes += len(raw) + 1
             if line == "m-ready":
                 replies.append(Reply(tuple(self._lines)))
                 self._lines = []
             elif line:
                 self._lines.append(line)
         return replies
+
+    @property
+    def unanswered(self) -> int:
+        """Bytes so far that are no protocol, those of an unfinished line included."""
+        return self.other_bytes + len(self._partial)
 
     @property
     def pending(self) -> str:

@@ -62,6 +62,20 @@ def check_samples(arrays: Mapping[str, Array], inputs: Sequence[Mapping[str, Any
     return found
 
 
+def load_truth(given: Any) -> dict[str, Array]:
+    """What is known of the samples beside the inputs, from DATA.npz or arrays by name: `labels` (or `y`), the class of each
+    sample, and `files`, where several samples are parts of one file.  What is not there is left out."""
+    if isinstance(given, (str, Path)) and Path(given).suffix == ".npz" and Path(given).is_file():
+        with np.load(given, allow_pickle=False) as loaded:
+            given = {name: loaded[name] for name in loaded.files if name in ("labels", "y", "files")}
+    if not isinstance(given, Mapping):
+        return {}
+    found = {name: np.asarray(given[name]) for name in ("labels", "files") if name in given}
+    if "labels" not in found and "y" in given:
+        found["labels"] = np.asarray(given["y"])
+    return found
+
+
 def _shaped(array: Array, entry: Mapping[str, Any]) -> Array:
     """`array` as [samples, *shape]."""
     shape = tuple(int(n) for n in entry["shape"])
@@ -71,11 +85,15 @@ def _shaped(array: Array, entry: Mapping[str, Any]) -> Array:
             raise InputError(f"the array for input {entry['name']!r} holds no samples", "give at least one")
         samples: Array = array.reshape(len(array), *shape)
         return samples
-    perm = tuple(int(a) for a in entry.get("perm") or ())  # pushed by rows: the library takes the model's axes in this order
+    perm = tuple(
+        int(a) for a in entry.get("perm") or ()
+    )  # pushed by rows: the library takes the model's axes in this order
     if perm:
         model = tuple(shape[perm.index(a)] for a in range(len(perm)))
         if array.ndim and array.shape[1:] in (model[1:] if model[:1] == (1,) else model, model) and len(array):
-            return np.ascontiguousarray(np.moveaxis(array.reshape(len(array), *model), [a + 1 for a in perm], range(1, len(perm) + 1)))
+            return np.ascontiguousarray(
+                np.moveaxis(array.reshape(len(array), *model), [a + 1 for a in perm], range(1, len(perm) + 1))
+            )
     expected = ", ".join(["samples", *map(str, wanted)])
     hint = "put the samples along the first axis"
     if array.shape in (wanted, shape):

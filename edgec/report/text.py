@@ -71,7 +71,7 @@ def compiled(document: Document, verbose: bool = False) -> RenderableType:
     summary, regions = document.get("summary", {}), by_memory(document.get("regions", ()))
     rows = [
         ("model", f"{document['model']['file']} -> {document['dir']}"),
-        ("target", _target(document)),
+        ("target", target_line(document)),
         *(("input", _port(entry)) for entry in document["inputs"]),
         *(("output", _port(entry)) for entry in document["outputs"]),
         ("steps", f"{len(document['steps'])}, {number(document['macs'])} MACs"),
@@ -179,93 +179,6 @@ def built(document: Document) -> RenderableType:
     return facts(rows)
 
 
-def measured(document: Document, layers: bool = False) -> RenderableType:
-    """What `bench` measured."""
-    ram, flash = document.get("ram"), document.get("flash")
-    rows: list[tuple[str, Any]] = [("model", document.get("model", "")), ("target", _target(document))]
-    rows += [(label, number(document[key])) for key, label in _COUNTS if document.get(key) is not None]
-    if ram:
-        parts = ", ".join(f"{name} {number(ram[name])}" for name in ("arena", "scratch", "io", "data_bss", "stack"))
-        rows.append(("RAM", f"{number(ram['total'])} B  ({parts})"))
-        if len(ram.get("regions", ())) > 1:
-            rows.append(("RAM by memory", by_memory(ram["regions"])[2:-1]))
-    if flash:
-        rows.append(
-            ("flash", f"{number(flash['total'])} B  (code {number(flash['code'])}, weights {number(flash['weights'])})")
-        )
-        if len(flash.get("regions", ())) > 1:
-            rows.append(("flash by memory", by_memory(flash["regions"])[2:-1]))
-    if document.get("output_crc32"):
-        rows.append(("output CRC-32", document["output_crc32"]))
-    if not layers or not document.get("layers"):
-        return facts(rows)
-    unit = "instructions" if "instructions" in document else "microseconds"
-    counted = list(document["layers"])
-    if overhead := document.get("overhead"):
-        counted.append({"name": "(between layers)", "op": "", "macs": 0, **overhead})
-    total = sum(layer[unit] or 0 for layer in counted) or 1
-    lines = [
-        (
-            layer["name"],
-            layer["op"],
-            number(layer["macs"]),
-            number(layer[unit]),
-            f"{(layer[unit] or 0) / layer['macs']:.3g}" if layer["macs"] else "-",
-            f"{layer['limit']:.3g}" if layer.get("limit") else "-",
-            f"{100 * (layer[unit] or 0) / total:.1f} %",
-            number(layer.get("cycles_estimate")),
-        )
-        for layer in counted
-    ]
-    columns = ("layer", "op", "MACs", unit, "per MAC", "limit", "share", "cycles est.")
-    hints = [(layer["name"], layer["hint"]) for layer in counted if layer.get("hint")]
-    far = [table(("layer", "why"), hints, title="Above 1.5 times the limit of the target")] if hints else []
-    return Group(facts(rows), table(columns, lines, right=", ".join(columns[2:])), *far)
-
-
-def raced(document: Document) -> RenderableType:
-    """What `bench --against` measured."""
-    lines = []
-    for row in document["runtimes"]:
-        times, used, ratio = row["microseconds"], row["processor_microseconds"], row["ratio"]
-        cells = [f"{times['median']:,.1f}", f"{times['low']:,.1f} - {times['high']:,.1f}", f"{used['median']:,.1f}"]
-        if ratio:
-            cells += [
-                f"{ratio['median']:.2f}",
-                f"{ratio['low']:.2f} - {ratio['high']:.2f}",
-                f"{ratio['processor']:.2f}",
-            ]
-            cells.append(f"{row['difference']:.2g}")
-        lines.append((" ".join(filter(None, (row["version"], row["note"]))), *cells, *[""] * (7 - len(cells))))
-    columns = (
-        "runtime",
-        "µs",
-        "quartiles",
-        "processor µs",
-        "ratio",
-        "its quartiles",
-        "by processor",
-        "outputs differ by",
-    )
-    place = f"{document['where']}, one thread, medians of {document['rounds']} rounds in turns"
-    head = facts([("model", document["model"]), ("target", _target(document)), ("measured on", place)])
-    skipped = [(entry["name"], entry["why"]) for entry in document["skipped"]]
-    more = [table(("not measured", "why"), skipped)] if skipped else []
-    return Group(head, table(columns, lines, right=", ".join(columns[1:])), *more)
-
-
-_COUNTS = (
-    ("macs", "MACs"),
-    ("instructions", "instructions"),
-    ("cycles_estimate", "cycles (estimate)"),
-    ("cycles_model", "cycle model"),
-    ("device", "device"),
-    ("microseconds", "microseconds"),
-    ("inferences_per_second", "inferences a second"),
-    ("stack", "stack bytes"),
-)
-
-
 def verified(document: Document) -> RenderableType:
     """What `verify` found."""
     verdict = Text("same", "bold green") if document["ok"] else Text("different", "bold red")
@@ -285,6 +198,7 @@ def verified(document: Document) -> RenderableType:
     return Group(*parts)
 
 
+_LONGEST = 40  # names of nodes can be pages long
 _SAID = frozenset(("ok", "on", "dir", "outputs", "layers"))
 
 
@@ -350,7 +264,7 @@ def doctor(document: Document) -> RenderableType:
     return table(("tool or package", "found", "version", "for", "get it with"), lines)
 
 
-def _target(document: Document) -> str:
+def target_line(document: Document) -> str:
     target = document.get("target", "")
     board = document.get("board")
     if isinstance(target, Mapping):
@@ -376,4 +290,7 @@ def _small(value: Any) -> bool:
 def _cell(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
-    return f"{value:.6g}" if isinstance(value, float) else clean(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = clean(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -17,7 +17,7 @@ from edgec.toolchain.package import Package, load_package
 from edgec.toolchain.seal import seal
 from edgec.toolchain.sizes import binary_image, elf_sizes, elf_symbols, intel_hex
 
-__all__ = ["FirmwareImage", "FirmwareSizes", "build_firmware"]
+__all__ = ["FirmwareImage", "FirmwareSizes", "build_firmware", "built_sizes"]
 
 _HARNESS_FOLDER = "edgec-harness.d"  # the linker script knows it
 _STACK_LARGE, _STACK_SMALL = 32768, 3072
@@ -82,6 +82,14 @@ def build_firmware(
         sizes=job.difference(full, empty),
         toolchain=job.toolchain.name,
     )
+
+
+def built_sizes(package: Package) -> FirmwareSizes | None:
+    """The sizes of the firmware in DIR/build, None where there is none of this very package."""
+    full, empty = (package.path / "build" / f"{name}.elf" for name in ("firmware", "empty"))
+    if not (full.is_file() and empty.is_file()) or package.build_hash().encode() not in full.read_bytes():
+        return None
+    return _difference(full, empty, [package])
 
 
 @dataclass(frozen=True)

@@ -113,10 +113,11 @@ def _add_layers(
     meaning.run({name: array[index] for name, array in samples.items()}, watch)
     try:
         traced = runner.trace(samples, index)
-    except LinkError:
+    except LinkError as error:
         if wanted:
             raise
-        return  # a board whose firmware is no trace build: the outputs have to do
+        document["layers_unknown"] = f"{error.message}: {error.hint}"  # no trace build: the outputs have to do
+        return
     rows = []
     for step, raw in zip(meaning.program.steps, traced, strict=True):
         buffer = meaning.program.by_name[step.output]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from edgec.errors import LinkError, UsageError
 from edgec.ir.program import Array
 from edgec.toolchain.package import Package, load_package
 from edgec.verify.load import load
+
+if TYPE_CHECKING:
+    from edgec.harness.bench import Board
 
 Samples = Mapping[str, Array]
 
@@ -128,47 +131,46 @@ class Platform:
 
 
 class Remote:
-    """A device that speaks the serial protocol at a URL; layers need a trace build of its firmware."""
+    """A device that runs this package's firmware, over its serial line; layers need a trace build of it."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.package = load_package(folder)
         self.url = url
 
     def run(self, samples: Samples) -> list[dict[str, Array]]:
-        from edgec.harness.bench import infer, load_input, output_bytes
-        from edgec.harness.link import Link
-        from edgec.harness.wire import wire_bytes
+        from edgec.harness.bench import connected
+        from edgec.harness.commands import infer, output_bytes
 
         found = []
-        with Link(self.url) as link:
-            link.synchronise()
+        with connected(self.package, self.url) as board:
             for index in range(count(samples)):
-                load_input(link, wire_bytes(self.package, dict(samples), index))
-                infer(link, 1, 0)
-                raw = output_bytes(link)
-                if len(raw) != self.package.output_bytes:
-                    raise LinkError(
-                        f"the device answers with {len(raw)} output bytes, {self.package.name} has {self.package.output_bytes}",
-                        "flash the firmware of this package: edgec build, then edgec flash",
-                    )
-                found.append(outputs(self.package, raw))
+                self._load(board, samples, index)
+                infer(board.link, 1, 0)
+                found.append(outputs(self.package, output_bytes(board.link)))
         return found
 
     def trace(self, samples: Samples, index: int) -> list[bytes]:
-        from edgec.harness.bench import load_input
-        from edgec.harness.link import Link
-        from edgec.harness.protocol import command, dump_rows
-        from edgec.harness.wire import wire_bytes
+        from edgec.harness.bench import connected
+        from edgec.harness.commands import dump
 
         steps = [bytearray(step.rows * step.row_bytes) for step in self.package.steps]
-        with Link(self.url) as link:
-            link.synchronise()
-            load_input(link, wire_bytes(self.package, dict(samples), index))
-            for number, step in enumerate(self.package.steps):
-                for _, row, offset, data in dump_rows(link.ask(command("edgec", "dump", number), timeout=600.0)):
-                    start = row * step.row_bytes + offset
-                    steps[number][start : start + len(data)] = data
+        with connected(self.package, self.url) as board:
+            if not board.info.trace:
+                raise LinkError(
+                    "the firmware on the device cannot tell its layers apart",
+                    "edgec build DIR --trace, then edgec flash DIR, then verify again",
+                )
+            self._load(board, samples, index)
+            for number, row, offset, data in dump(board.link):
+                start = row * self.package.steps[number].row_bytes + offset
+                steps[number][start : start + len(data)] = data
         return [bytes(step) for step in steps]
+
+    def _load(self, board: Board, samples: Samples, index: int) -> None:
+        from edgec.harness.commands import load_input
+        from edgec.harness.wire import wire_bytes
+
+        load_input(board.link, wire_bytes(self.package, dict(samples), index), checked=True)
 
 
 def count(samples: Samples) -> int:
@@ -186,7 +188,7 @@ def outputs(package: Package, raw: bytes) -> dict[str, Array]:
 
 
 def device(folder: Path, on: str) -> Device:
-    """`host`, `tvm`, `emulator`, `qemu-user`, `wasmtime`, `node`, `chromium` (each of these with /VARIANT), or a URL."""
+    """`host`, `tvm`, `emulator`, `qemu-user`, `wasmtime`, `node`, `chromium` (each of these with /VARIANT), or a URL, or `auto`."""
     where, _, variant = on.partition("/")
     if on == "host":
         return Host(folder)

@@ -120,7 +120,8 @@ def test_bench_wants_one_place(tmp_path: Path, capsys: Capture) -> None:
     folder = str(package.write(tmp_path))
     assert run(["bench", folder]) == 2
     assert run(["bench", folder, "--emulate", "--port", "loop://"]) == 2
-    assert "one of --emulate, --port" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no serial port is found" in said and "edgec bench DIR --emulate" in said and "leave one of them out" in said
 
 
 def test_compile_prints_what_it_made(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
@@ -184,14 +185,30 @@ def test_report_writes_a_page(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_bench_on_a_board_prints_times(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
-    timed = {"model": "tiny.onnx", "target": "mps2-an386", "device": "edgec", "macs": 128, "stack": None}
+    timed: dict[str, Any] = {
+        "model": "tiny.onnx",
+        "target": "mps2-an386",
+        "device": "edgec",
+        "macs": 128,
+        "stack": None,
+    }
     timed |= {"microseconds": 1234.5, "inferences_per_second": 810.04, "output_crc32": "0badcafe"}
-    timed |= {"layers": [{"name": "dense_0", "op": "dense", "macs": 64, "microseconds": 600}]}
+    timed |= {"windows": [1200.0, 1234.5, 1250.0], "spread": 0.0405, "runs": 810, "clock_hz": 120_000_000}
+    timed |= {"cycles": {"least": 148_000, "mean": 148_100, "most": 149_000}}
+    timed |= {"layers": [{"name": "dense_0", "op": "dense", "macs": 64, "cycles": 72_000, "microseconds": 600.0}]}
     install(monkeypatch, "edgec.harness.bench", bench=lambda *a: dict(timed))
     folder = str(package.write(tmp_path))
     assert run(["bench", folder, "--port", "loop://", "--layers"]) == 0
     table = capsys.readouterr().out
     assert "1,234.50" in table and "100.0 %" in table and "stack" not in table
+    assert "4.05 % over 3 windows of 810 inferences" in table and "148,100 at 120 MHz" in table and "72,000" in table
+    assert run(["bench", folder, "--csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "dense_0,dense,64,72000,600.0"
+    install(monkeypatch, "edgec.harness.bench", watch=lambda *a: iter([timed, timed]))
+    assert run(["bench", folder, "--watch"]) == 0
+    assert capsys.readouterr().out.count("810.04") == 2
+    assert run(["bench", folder, "--watch", "--json"]) == 2
+    capsys.readouterr()
 
 
 def test_lists(capsys: Capture) -> None:

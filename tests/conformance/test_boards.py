@@ -10,7 +10,7 @@ import pytest
 from edgec.compiler import compile_model
 from edgec.emulate.boards import start_board
 from edgec.emulate.run import measure, run_inputs
-from edgec.harness.bench import infer, load_input, output_bytes
+from edgec.harness.commands import infer, load_input, output_bytes
 from edgec.harness.link import Link
 from edgec.harness.protocol import command
 from edgec.options import CompileOptions

@@ -12,7 +12,8 @@ import pytest
 from edgec.emulate.boards import emulated_target, start_board
 from edgec.emulate.run import build_for_emulation, dump_layers, measure, run_inputs
 from edgec.errors import BuildError, InputError, LinkError, UsageError
-from edgec.harness.bench import bench, infer, load_input, output_bytes
+from edgec.harness.bench import bench
+from edgec.harness.commands import infer, load_input, output_bytes
 from edgec.harness.link import Link
 from edgec.harness.protocol import command, dump_rows
 from edgec.target import load_target
@@ -200,9 +201,11 @@ def test_bench_over_a_port(kws: Path) -> None:
     image, target = build_for_emulation(kws, load_target("mps2-an386"), trace=True)
     with start_board(target, image.elf) as running:
         samples = {"in": np.zeros((1, 1, 49, 10), np.int8)}
-        document = bench(kws, running.url, runs=3, samples=samples, repeats=2)
+        document = bench(kws, running.url, runs=3, samples=samples, repeats=2, window=0.1)
     assert document["output_crc32"] == f"{zlib.crc32(fake_package.reference(bytes(490))[0]):08x}"
-    assert document["inferences_per_second"] > 0
+    assert document["emulated"] and "edgec bench DIR --emulate" in document["note"]
+    assert document["emulator_microseconds"] > 0
+    assert not {"microseconds", "inferences_per_second"} & (set(document) | set(document["layers"][0]))
     assert len(document["results"]) == 12
     assert len(document["layers"]) == 3
     assert document["stack"] > 0

@@ -16,7 +16,7 @@ from edgec.errors import EdgecError
 from edgec.ir.program import Site, site
 from edgec.kernels.registry import candidates, kernel
 from edgec.report.limits import kind, reasons, with_limits
-from edgec.report.text import measured
+from edgec.report.measured import measured
 from edgec.target import LIMITS, _limits, list_targets, load_target
 from tests.ops.convolutions import Layer, check, conv, dense
 
