@@ -21,9 +21,9 @@ class Artifact(CompileResult):
     changed: objects are kept by what the compiler read, so a search loop pays for the new model alone.
     """
 
-    def build(self, samples: Samples | None = None) -> dict[str, Any]:
+    def build(self, samples: Samples | None = None, trace: bool = False) -> dict[str, Any]:
         """Firmware, a library or an npm package; see edgec.build."""
-        return api.build(self.dir, samples)
+        return api.build(self.dir, samples, trace)
 
     def verify(self, inputs: Samples | None = None, on: str = "host", layers: bool = False) -> dict[str, Any]:
         """Compiled code against the reference and onnxruntime; see edgec.verify."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from edgec.toolchain.sizes import binary_image, elf_sizes, elf_symbols, intel_he
 __all__ = ["FirmwareImage", "FirmwareSizes", "build_firmware", "built_sizes"]
 
 _HARNESS_FOLDER = "edgec-harness.d"  # the linker script knows it
+_SIZES = "sizes.json"
 _STACK_LARGE, _STACK_SMALL = 32768, 3072
 
 
@@ -74,22 +76,26 @@ def build_firmware(
     job = _Build(packages, target, Path(out), trace, batch, toolchain or toolchain_for(target), tuple(harness_flags))
     full = job.link("firmware", job.library_objects(), with_arena=True)
     empty = job.link("empty", job.empty_objects(), with_arena=False)
+    sizes = job.difference(full, empty)
+    stated = {"builds": [package.build_hash() for package in packages], "sizes": asdict(sizes)}
+    (job.out / _SIZES).write_text(json.dumps(stated, indent=1), encoding="utf-8")
     return FirmwareImage(
         elf=full,
         bin=binary_image(full, full.with_suffix(".bin")),
         hex=intel_hex(full, full.with_suffix(".hex")),
         map=full.with_suffix(".map"),
-        sizes=job.difference(full, empty),
+        sizes=sizes,
         toolchain=job.toolchain.name,
     )
 
 
 def built_sizes(package: Package) -> FirmwareSizes | None:
     """The sizes of the firmware in DIR/build, None where there is none of this very package."""
-    full, empty = (package.path / "build" / f"{name}.elf" for name in ("firmware", "empty"))
-    if not (full.is_file() and empty.is_file()) or package.build_hash().encode() not in full.read_bytes():
+    try:
+        stated = json.loads((package.path / "build" / _SIZES).read_text(encoding="utf-8"))
+        return FirmwareSizes(**stated["sizes"]) if stated["builds"] == [package.build_hash()] else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return _difference(full, empty, [package])
 
 
 @dataclass(frozen=True)
