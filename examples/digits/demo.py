@@ -20,6 +20,7 @@ from edgec.harness.link import Link
 from edgec.harness.samples import load_samples
 from edgec.harness.wire import wire_bytes
 from edgec.report import text
+from edgec.report.measured import measured
 from edgec.target import load_target
 from edgec.toolchain.package import load_package
 
@@ -86,7 +87,7 @@ def main() -> int:
     console.print(f"\nCortex-M4: {right} of {len(labels)} right; onnxruntime: {right_there} of {len(labels)}")
 
     console.rule("measure")
-    console.print(text.measured(edgec.bench(OUT, emulate=True, inputs=DATA), layers=True))
+    console.print(measured(edgec.bench(OUT, emulate=True, inputs=DATA), layers=True))
     return 0 if verdict["ok"] and right == right_there else 1
 
 
