@@ -20,12 +20,14 @@ def measured(document: Document, layers: bool = False) -> RenderableType:
     if ram:
         parts = ", ".join(f"{name} {number(ram[name])}" for name in ("arena", "scratch", "io", "data_bss", "stack"))
         rows.append(("RAM", f"{number(ram['total'])} B  ({parts})"))
-        rows += [("RAM by memory", by_memory(ram.get("regions", {}))[2:-1])] * (len(ram.get("regions", ())) > 1)
+        if len(ram.get("regions", ())) > 1:
+            rows.append(("RAM by memory", by_memory(ram["regions"])[2:-1]))
     if flash:
         rows.append(
             ("flash", f"{number(flash['total'])} B  (code {number(flash['code'])}, weights {number(flash['weights'])})")
         )
-        rows += [("flash by memory", by_memory(flash.get("regions", {}))[2:-1])] * (len(flash.get("regions", ())) > 1)
+        if len(flash.get("regions", ())) > 1:
+            rows.append(("flash by memory", by_memory(flash["regions"])[2:-1]))
     rows += _on_a_board(document)
     if document.get("output_crc32"):
         rows.append(("output CRC-32", document["output_crc32"]))
