@@ -23,7 +23,7 @@ class Artifact(CompileResult):
 
     def build(self, samples: Samples | None = None, trace: bool = False) -> dict[str, Any]:
         """Firmware, a library or an npm package; see edgec.build."""
-        return api.build(self.dir, samples, trace)
+        return api.build(self.dir, samples, trace=trace)
 
     def verify(self, inputs: Samples | None = None, on: str = "host", layers: bool = False) -> dict[str, Any]:
         """Compiled code against the reference and onnxruntime; see edgec.verify."""
