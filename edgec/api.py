@@ -121,8 +121,8 @@ def build(
     labels: str | Path | Sequence[str] = (),
     trace: bool = False,
 ) -> dict[str, Any]:
-    """Build a compiled package: firmware for its board (for a CPU the emulated one), a shared library for the host, an npm package
-    for WebAssembly.
+    """Build a compiled package: firmware for its board (for a CPU the emulated one), libraries as a CMake package for 64-bit
+    Arm, an npm package for WebAssembly, a shared library for the host.
 
     samples: what the npm package's page shows, DATA.npz or arrays by input name; without, the ones verify makes.  labels: the names
     of the classes there, or a text file with one on a line.
@@ -144,6 +144,8 @@ def build(
         from edgec.verify.ffi import build_module
 
         return {**document, "artifacts": {"tvm module": str(build_module(folder))}}
+    if target["cpu"] == "arm64":
+        return {**document, **_build_native(folder, target["name"])}
     if board is None:
         from edgec.toolchain.host import build_shared
 
@@ -154,6 +156,17 @@ def build(
     image = build_firmware([folder], load_target(target["name"]), folder / "build", trace=trace)
     artifacts = {kind: str(getattr(image, kind)) for kind in ("elf", "bin", "hex", "map")}
     return {**document, "toolchain": image.toolchain, "artifacts": artifacts, "sizes": asdict(image.sizes)}
+
+
+def _build_native(folder: Path, target: str) -> dict[str, Any]:
+    from edgec.target import load_target
+    from edgec.toolchain.cross import cross_compiler
+    from edgec.toolchain.native import build_native
+
+    chosen = load_target(target)
+    compiler = cross_compiler(chosen)
+    files = build_native(folder, chosen, compiler, "aarch64")
+    return {"toolchain": compiler.name, "artifacts": {name: str(path) for name, path in files.items()}}
 
 
 def _lines(labels: str | Path | Sequence[str]) -> Sequence[str]:

@@ -26,9 +26,25 @@ from edgec.paths import targets_dir
 __all__ = ["Memory", "Serial", "Target", "Timing", "Variant", "list_targets", "load_target"]
 
 FEATURES = frozenset(
-    {"armv6m", "thumb2", "div", "dsp", "fpu", "fpu64", "mve", "mvefp", "hardware_multiply", "simd", "neon", "simd128"}
+    {
+        "armv6m",
+        "thumb2",
+        "div",
+        "dsp",
+        "fpu",
+        "fpu64",
+        "mve",
+        "mvefp",
+        "hardware_multiply",
+        "simd",
+        "neon",
+        "x86",
+        "simd128",
+    }
 )
 FAMILIES = frozenset({"arm64", "wasm"})
+PROCESSOR = frozenset({"asimddp", "i8mm", "avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni"})
+"""What a library asks the processor for, in the names of Linux's /proc/cpuinfo."""
 HOLDS = {"code": "flash", "weights": "flash", "boot": "flash", "data": "ram", "arena": "ram"}
 """Program parts by the kind of memory they need; weights and arena may lie in several regions, the others in one.  boot: what a
 chip's ROM looks for (few have that)."""
@@ -81,11 +97,16 @@ class Timing:
 
 @dataclass(frozen=True)
 class Variant:
-    """One instruction set a platform's library is compiled for; `emulated`: QEMU's processor that has just that."""
+    """One instruction set a library is compiled for; `emulated`: QEMU's processor that has just that; `zig`: flags in place of
+    `flags` where zig compiles; `when`: what the processor must have (see PROCESSOR); `machine`: the one it is for where a target
+    has variants of several, as Python's platform.machine() calls it."""
 
     name: str
     flags: tuple[str, ...]
     emulated: str = ""
+    zig: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,10 +229,7 @@ def _join(
 
 
 def _platform(name: str, path: Path, data: Mapping[str, Any]) -> Target:
-    variants = tuple(
-        Variant(_text(path, entry, "name"), _strings(path, entry, "flags"), str(entry.get("emulated", "")))
-        for entry in data.get("variant", [])
-    )
+    variants = _variants(path, data)
     family = _text(path, data, "family")
     if family not in FAMILIES:
         raise _broken(path, f"unknown family {family!r}, known: {sorted(FAMILIES)}")
@@ -223,6 +241,19 @@ def _platform(name: str, path: Path, data: Mapping[str, Any]) -> Target:
         isa=_features(path, data), flags=_strings(path, data, "flags"), triple=_text(path, data, "triple"),
         variants=variants, measured=measured, limits=_limits(path, data),
     )  # fmt: skip
+
+
+def _variants(path: Path, data: Mapping[str, Any]) -> tuple[Variant, ...]:
+    def one(entry: Mapping[str, Any]) -> Variant:
+        flags = _strings(path, entry, "flags")
+        zig = _strings(path, entry, "zig") if "zig" in entry else flags
+        when = _strings(path, entry, "when") if "when" in entry else ()
+        if set(when) - PROCESSOR:
+            raise _broken(path, f"a variant's 'when' takes {sorted(PROCESSOR)}")
+        emulated, machine = (str(entry.get(key, "")) for key in ("emulated", "machine"))
+        return Variant(_text(path, entry, "name"), flags, emulated, zig, when, machine)
+
+    return tuple(map(one, data.get("variant", [])))
 
 
 def _features(path: Path, data: Mapping[str, Any]) -> frozenset[str]:

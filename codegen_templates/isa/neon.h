@@ -1,6 +1,15 @@
-/* neon: the SIMD vocabulary on AArch64 (Advanced SIMD, with the dot product instructions where the compiler may use them).
+/* neon: the SIMD vocabulary on AArch64 (Advanced SIMD, with the dot and matrix products that the compiler may use).
  * Vectors: edgec_b16, 16 int8; edgec_i4, 4 int32; edgec_f4, 4 float. */
+#if defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
 #include <arm_neon.h>
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define EDGEC_SIMD "i8mm"
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define EDGEC_SIMD "dotprod"
+#else
+#define EDGEC_SIMD "neon"
+#endif
 
 typedef int8x16_t edgec_b16;
 typedef int32x4_t edgec_i4;
@@ -35,6 +44,53 @@ static inline edgec_sum4 edgec_dot(edgec_sum4 sum, edgec_b16 w, edgec_b16 x)
 #define EDGEC_DOT(sum, w, x, lane) edgec_dot(sum, w, vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(x), lane)))
 #endif
 
+/* Matrix products: of two pixels' eight bytes side by side and two channels' eight, into sums of both pixels: channel 0 and 1 of the first,
+ * 0 and 1 of the second. */
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define EDGEC_PAIRS
+static inline edgec_i4 edgec_mac_pairs(edgec_i4 sums, edgec_b16 x, edgec_b16 w)
+{
+#if defined(__clang__)
+    return vmmlaq_s32(sums, x, w);
+#else /* spelt out for the same reason as EDGEC_FMA_LANE below */
+    __asm__("smmla %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(x), "w"(w));
+    return sums;
+#endif
+}
+
+/* Low (high) eight bytes of two vectors. */
+static inline edgec_b16 edgec_low_pixels(edgec_b16 a, edgec_b16 b)
+{
+    return vreinterpretq_s8_s64(vzip1q_s64(vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b)));
+}
+
+static inline edgec_b16 edgec_high_pixels(edgec_b16 a, edgec_b16 b)
+{
+    return vreinterpretq_s8_s64(vzip2q_s64(vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b)));
+}
+
+static inline edgec_i4 edgec_low_halves(edgec_i4 a, edgec_i4 b)
+{
+    return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
+}
+
+static inline edgec_i4 edgec_high_halves(edgec_i4 a, edgec_i4 b)
+{
+    return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
+}
+
+/* Of four channels' bytes and their next four: the first (last) two channels' eight. */
+static inline edgec_b16 edgec_low_channels(edgec_b16 w, edgec_b16 next)
+{
+    return vreinterpretq_s8_s32(vzip1q_s32(vreinterpretq_s32_s8(w), vreinterpretq_s32_s8(next)));
+}
+
+static inline edgec_b16 edgec_high_channels(edgec_b16 w, edgec_b16 next)
+{
+    return vreinterpretq_s8_s32(vzip2q_s32(vreinterpretq_s32_s8(w), vreinterpretq_s32_s8(next)));
+}
+#endif
+
 /* Four floats; a + w * x, a + w * x[lane]. */
 typedef float32x4_t edgec_f4;
 
@@ -43,7 +99,16 @@ static inline void edgec_store_f4(float *p, edgec_f4 v) { vst1q_f32(p, v); }
 static inline edgec_f4 edgec_splat_f4(float x) { return vdupq_n_f32(x); }
 static inline edgec_f4 edgec_fma_f4(edgec_f4 a, edgec_f4 w, edgec_f4 x) { return vfmaq_f32(a, w, x); }
 static inline edgec_f4 edgec_clamp_f4(edgec_f4 v, edgec_f4 lo, edgec_f4 hi) { return vminq_f32(vmaxq_f32(v, lo), hi); }
+#if defined(__clang__)
 #define EDGEC_FMA_LANE(a, w, x, lane) vfmaq_laneq_f32(a, w, x, lane)
+#else /* the same instruction, spelt out: of the intrinsic's sums gcc 12 copies eleven of sixteen every time around */
+#define EDGEC_FMA_LANE(a, w, x, lane) \
+    __extension__({ \
+        edgec_f4 sum_ = (a); \
+        __asm__("fmla %0.4s, %1.4s, %2.s[" #lane "]" : "+w"(sum_) : "w"(w), "w"(x)); \
+        sum_; \
+    })
+#endif
 
 /* The contract's requantization, in vectors. */
 typedef struct {
@@ -70,23 +135,6 @@ static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edg
 }
 
 static inline void edgec_store_b16(int8_t *p, edgec_b16 v) { vst1q_s8(p, v); }
-
-/* The first 4, 8 or 12 bytes. */
-static inline void edgec_store_first(int8_t *p, edgec_b16 v, int count)
-{
-    int8_t all[16];
-    vst1q_s8(all, v);
-    memcpy(p, all, (size_t)count);
-}
-
-static inline void edgec_store_first_f4(float *p, edgec_f4 v, int count)
-{
-    float all[4];
-    vst1q_f32(all, v);
-    for (int i = 0; i < count && i < 4; ++i) {
-        p[i] = all[i];
-    }
-}
 
 /* Sixteen int32 accumulators, one for each byte of a vector. */
 typedef struct {
@@ -152,6 +200,5 @@ static inline edgec_acc16 edgec_mac_column(edgec_acc16 acc, edgec_column w, edge
     }
     return acc;
 }
-#else
-#define EDGEC_COLUMNS 0
+#endif
 #endif

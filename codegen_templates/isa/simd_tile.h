@@ -1,23 +1,19 @@
+{% import "isa/simd_tile_pairs.h" as pairs with context %}
 {# A tile of the SIMD matrix kernels.  pixels, vectors: its size (a vector is 4 channels); left: accumulators are shifted up; cut: the last channels
-   are not there; high, wide: how much of it is held in registers at once. #}
+   are not there.  Its inner loop has three forms:
+   lanes: sixteen bytes of each pixel are loaded, four of them are a lane of the dot product;
+   pairs: the same, two pixels at a time with matrix products;
+   fours: four bytes of each pixel are loaded into every lane: for few registers, and engines that keep to the order of the sums. #}
 {% set name = "edgec_tile_%dx%d%s%s" % (pixels, 4 * vectors, "l" if left else "", "c" if cut else "") %}
-{% macro load(p, v0) %}
-{% for i in range(p[0], p[1]) %}
-                    const edgec_x16 v{{ i }} = edgec_load_x16(x{{ i }});
-{% endfor %}
-{% endmacro %}
-{# Engines of WebAssembly keep to the order of the sums, not of the code: four bytes at a time are what their registers hold. #}
-{% set by_four = "simd128" in features %}
-{% set weights = "w16" if by_four else "b16" %}
-{% set wide = 4 if by_four and pixels == 1 else wide %}
-{% macro dots(lane, p, v) %}
+{% macro dots(form, lane, p, v) %}
+{% set weights = "w16" if form == "fours" else "b16" %}
                     {
 {% for i in range(v[0], v[1]) %}
                         const edgec_{{ weights }} w{{ i }} = edgec_load_{{ weights }}(w + {{ 16 * (lane * vectors + i) }});
 {% endfor %}
 {% for i in range(p[0], p[1]) %}
 {% for j in range(v[0], v[1]) %}
-                        a{{ i }}{{ j }} = {{ "edgec_dot(a%d%d, w%d, v%d)" % (i, j, j, i) if by_four else "EDGEC_DOT(a%d%d, w%d, v%d, %d)" % (i, j, j, i, lane) }};
+                        a{{ i }}{{ j }} = {{ "edgec_dot(a%d%d, w%d, v%d)" % (i, j, j, i) if form == "fours" else "EDGEC_DOT(a%d%d, w%d, v%d, %d)" % (i, j, j, i, lane) }};
 {% endfor %}
 {% endfor %}
                         EDGEC_APART;
@@ -29,7 +25,54 @@ static inline void {{ name }}(const edgec_tile_t *t, int first, int blocks)
     {{ name | replace("%dx" % pixels, "1x", 1) }}(t, first, {{ pixels }} * blocks);
 }
 {% endmacro %}
-{% macro tile() %}
+{# One run of all pixels: whole sixteens of bytes, then the fours behind them. #}
+{% macro sixteens(form, p, v) %}
+                    for (int k = t->whole; k > 0; --k, w += {{ 64 * vectors }}) {
+{% for i in range(*p) %}
+                    const edgec_x16 v{{ i }} = edgec_load_x16(x{{ i }});
+                    x{{ i }} += 16;
+{% endfor %}
+{% if form == "pairs" %}
+{{ pairs.products(0, "low", false, p, v) -}}
+{{ pairs.products(2, "high", false, p, v) -}}
+{% else %}
+{% for lane in range(4) %}
+{{ dots(form, lane, p, v) -}}
+{% endfor %}
+{% endif %}
+                    }
+                    if (t->rest > 0) {
+{% for i in range(*p) %}
+                    const edgec_x16 v{{ i }} = edgec_load_x16(x{{ i }});
+{% endfor %}
+{% if form == "pairs" %}
+                    if (t->rest > 1)
+{{ pairs.products(0, "low", false, p, v) -}}
+                    else
+{{ pairs.products(0, "low", true, p, v) -}}
+                    if (t->rest > 2)
+{{ pairs.products(2, "high", true, p, v) -}}
+{% else %}
+{{ dots(form, 0, p, v) -}}
+{% for lane in (1, 2) %}
+                    if (t->rest > {{ lane }})
+{{ dots(form, lane, p, v) -}}
+{% endfor %}
+{% endif %}
+                    w += {{ 16 * vectors }} * t->rest;
+                    }
+{% endmacro %}
+{% macro fours(p, v) %}
+                    for (int k = 4 * t->whole + t->rest; k > 0; --k, w += {{ 16 * vectors }}) {
+{% for i in range(*p) %}
+                    const edgec_x4 v{{ i }} = edgec_load_x4(x{{ i }});
+                    x{{ i }} += 4;
+{% endfor %}
+{{ dots("fours", 0, p, v) -}}
+                    }
+{% endmacro %}
+{% macro tile(form) %}
+{% set high, wide = (2, 2 if pixels > 1 else 4) if form == "fours" else (4, 4) %}
 /* {{ pixels }} pixel{{ "s" if pixels > 1 }} by {{ 4 * vectors }} channels at a time, `blocks` times from pixel `first` on:
  * out[i][o] = requantize(bias[o] + sum over runs r and k of w[r][o][k] * x[r][i][k]). */
 static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int blocks)
@@ -44,43 +87,20 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
         {
 {% for v0 in range(0, vectors, wide) %}
 {% set v = (v0, [v0 + wide, vectors] | min) %}
+{% if form == "pairs" %}
+{{ pairs.start(p, v) -}}
+{% else %}
 {% for i in range(*p) %}
 {% for j in range(*v) %}
             edgec_sum4 a{{ i }}{{ j }} = edgec_sum_start(edgec_load_i4(bias + {{ 4 * j }}));
 {% endfor %}
 {% endfor %}
+{% endif %}
             {
                 const int8_t *w = (const int8_t *)(m + {{ 4 * vectors }});
                 for (int r = 0; r < t->runs; ++r) {
                     const int8_t *x{{ p0 }} = t->x[r] + offset{{ " + %d * t->x_step" % p0 if p0 }}{% for i in range(p0 + 1, p[1]) %}, *x{{ i }} = x{{ i - 1 }} + t->x_step{% endfor %};
-{% if by_four %}
-                    for (int k = 4 * t->whole + t->rest; k > 0; --k, w += {{ 16 * vectors }}) {
-{% for i in range(*p) %}
-                    const edgec_x4 v{{ i }} = edgec_load_x4(x{{ i }});
-                    x{{ i }} += 4;
-{% endfor %}
-{{ dots(0, p, v) -}}
-                    }
-{% else %}
-                    for (int k = t->whole; k > 0; --k, w += {{ 64 * vectors }}) {
-{% for i in range(*p) %}
-                    const edgec_x16 v{{ i }} = edgec_load_x16(x{{ i }});
-                    x{{ i }} += 16;
-{% endfor %}
-{% for lane in range(4) %}
-{{ dots(lane, p, v) -}}
-{% endfor %}
-                    }
-                    if (t->rest > 0) {
-{{ load(p, v0) -}}
-{{ dots(0, p, v) -}}
-{% for lane in (1, 2) %}
-                    if (t->rest > {{ lane }})
-{{ dots(lane, p, v) -}}
-{% endfor %}
-                    w += {{ 16 * vectors }} * t->rest;
-                    }
-{% endif %}
+{{ fours(p, v) if form == "fours" else sixteens(form, p, v) -}}
                 }
             }
 {% endfor %}
@@ -90,7 +110,7 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
 {% for i in range(*p) %}
             {
 {% for j in range(4) %}
-                const edgec_i4 y{{ j }} = {{ "edgec_scale_%si4(edgec_sum_total(a%d%d), m%d, q)" % ("left_" if left else "", i, j, j) if j < vectors else "y0" }};
+                const edgec_i4 y{{ j }} = {{ "edgec_scale_%si4(%s, m%d, q)" % ("left_" if left else "", pairs.total(i, j) if form == "pairs" else "edgec_sum_total(a%d%d)" % (i, j), j) if j < vectors else "y0" }};
 {% endfor %}
 {% if vectors == 4 and not cut %}
                 edgec_store_b16(out + {{ i }} * t->out_step, edgec_narrow_b16(y0, y1, y2, y3, q));
@@ -104,15 +124,29 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
     }
 }
 {% endmacro %}
-{# A module is loaded over the network: what is seldom run, or would only be long, goes pixel by pixel. #}
-{% if pixels == 1 or not by_four %}
-{{ tile() -}}
-{% elif cut %}
+{# A module is loaded over the network: what is seldom run goes pixel by pixel there, and everywhere what would only be long. #}
+{% if "neon" in features %}
+{% if pixels > 1 %}
+#if defined(EDGEC_PAIRS)
+{{ tile("pairs") -}}
+#elif defined(EDGEC_DOT)
+{% else %}
+#if defined(EDGEC_DOT)
+{% endif %}
+{{ tile("lanes") -}}
+#else
+{% endif %}
+{% if pixels == 1 %}
+{{ tile("fours") -}}
+{% elif cut and "simd128" in features %}
 {{ repeated() -}}
 {% else %}
 #if defined(EDGEC_PIXEL_BY_PIXEL)
 {{ repeated() -}}
 #else
-{{ tile() -}}
+{{ tile("fours") -}}
+#endif
+{% endif %}
+{% if "neon" in features %}
 #endif
 {% endif %}

@@ -1,25 +1,22 @@
-{# A tile of the float matrix kernels.  pixels, vectors: its size (a vector is 4 channels); cut: the last channels are not there;
-   high, wide: how much of it is held in registers at once. #}
+{# A tile of the float matrix kernels.  pixels, vectors: its size (a vector is 4 channels); cut: the last channels are not there.
+   Its inner loop has two forms: lanes, four elements of each pixel are loaded, one is a lane of the product; elements, one at a time,
+   for few registers, and engines that keep to the order of the sums. #}
 {% set name = "edgec_tile_f32_%dx%d%s" % (pixels, 4 * vectors, "c" if cut else "") %}
-{# Engines of WebAssembly keep to the order of the sums, not of the code: one element at a time is what their registers hold. #}
-{% set by_element = "simd128" in features %}
-{% if by_element %}
-{% set high = 4 %}
-{% set wide = 4 if pixels == 1 else wide %}
-{% endif %}
-{% macro products(lane, p, v) %}
+{% macro products(form, lane, p, v) %}
                         {
 {% for i in range(v[0], v[1]) %}
                             const edgec_f4 w{{ i }} = edgec_load_f4(w + {{ 4 * (lane * vectors + i) }});
 {% endfor %}
 {% for i in range(p[0], p[1]) %}
 {% for j in range(v[0], v[1]) %}
-                            a{{ i }}{{ j }} = {{ "edgec_fma_f4(a%d%d, w%d, v%d)" % (i, j, j, i) if by_element else "EDGEC_FMA_LANE(a%d%d, w%d, v%d, %d)" % (i, j, j, i, lane) }};
+                            a{{ i }}{{ j }} = {{ "edgec_fma_f4(a%d%d, w%d, v%d)" % (i, j, j, i) if form == "elements" else "EDGEC_FMA_LANE(a%d%d, w%d, v%d, %d)" % (i, j, j, i, lane) }};
 {% endfor %}
 {% endfor %}
                             EDGEC_APART;
                         }
 {% endmacro %}
+{% macro tile(form) %}
+{% set high, wide = (4, 2 if form == "elements" and pixels > 1 else 4) %}
 /* {{ pixels }} pixel{{ "s" if pixels > 1 }} by {{ 4 * vectors }} channels at a time, `blocks` times from pixel `first` on:
  * out[i][o] = clamp(bias[o] + sum over runs r and k of w[r][k][o] * x[r][i][k]). */
 static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int blocks)
@@ -41,13 +38,13 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int 
             const float *w = t->stream + {{ 4 * vectors }};
             for (int r = 0; r < t->runs; ++r) {
                 const float *x{{ p0 }} = t->x[r] + offset{{ " + %d * t->x_step" % p0 if p0 }}{% for i in range(p0 + 1, p[1]) %}, *x{{ i }} = x{{ i - 1 }} + t->x_step{% endfor %};
-{% if by_element %}
+{% if form == "elements" %}
                 for (int k = 4 * t->fours + t->rest; k > 0; --k, w += {{ 4 * vectors }}) {
 {% for i in range(*p) %}
                     const edgec_f4 v{{ i }} = edgec_load_splat_f4(x{{ i }});
                     ++x{{ i }};
 {% endfor %}
-{{ products(0, p, v) -}}
+{{ products(form, 0, p, v) -}}
                 }
 {% else %}
                 for (int k = t->fours; k > 0; --k, w += {{ 16 * vectors }}) {
@@ -56,17 +53,17 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int 
                     x{{ i }} += 4;
 {% endfor %}
 {% for lane in range(4) %}
-{{ products(lane, p, v) -}}
+{{ products(form, lane, p, v) -}}
 {% endfor %}
                 }
                 if (t->rest > 0) {
 {% for i in range(*p) %}
                     const edgec_f4 v{{ i }} = edgec_load_f4(x{{ i }});
 {% endfor %}
-{{ products(0, p, v) -}}
+{{ products(form, 0, p, v) -}}
 {% for lane in (1, 2) %}
                     if (t->rest > {{ lane }})
-{{ products(lane, p, v) -}}
+{{ products(form, lane, p, v) -}}
 {% endfor %}
                     w += {{ 4 * vectors }} * t->rest;
                 }
@@ -86,3 +83,13 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int 
 {% endfor %}
     }
 }
+{% endmacro %}
+{% if "neon" in features %}
+#if defined(EDGEC_FMA_LANE)
+{{ tile("lanes") -}}
+#else
+{% endif %}
+{{ tile("elements") -}}
+{% if "neon" in features %}
+#endif
+{% endif %}

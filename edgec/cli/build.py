@@ -1,4 +1,4 @@
-"""`edgec build DIR`: firmware for a board, a shared library for the host, an npm package for WebAssembly."""
+"""`edgec build DIR`: firmware for a board, libraries for 64-bit Arm and the host, an npm package for WebAssembly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build_command(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Build firmware (ELF, bin, hex) for a board, a shared library for the host, or an npm package for WebAssembly."""
+    """Build firmware (ELF, bin, hex) for a board, libraries for 64-bit Arm and the host, or an npm package for WebAssembly."""
     from edgec import api
     from edgec.report import text
 

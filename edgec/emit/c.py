@@ -17,6 +17,9 @@ from edgec.memory.regions import Room
 from edgec.ops.registry import by_name
 from edgec.paths import templates_dir
 
+VARIANTS = frozenset({"neon", "x86"})
+"""Features of which a library may hold several instruction sets: it can tell which one runs."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -118,18 +121,12 @@ def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
     """The vocabulary headers pasted into the generated code: scalar always, then what the target's features and the kernels add."""
     folder, env = templates_dir() / "isa", environment()
     names = ["scalar"] + [
-        n for n in ("dsp", "mve", "neon", "simd128") if n in features and (folder / f"{n}.h").exists()
+        n for n in ("dsp", "mve", "neon", "x86", "simd128", "simd") if n in features and (folder / f"{n}.h").exists()
     ]
     texts = []
-    # How much of a tile the vector registers hold: AArch64 has 32 of them, WebAssembly's engines 16.
-    held = {"high": 2, "wide": 2} if "simd128" in features else {"high": 4, "wide": 4}
     for name, *numbers in (header.split() for header in dict.fromkeys((*names, *extra))):
-        variables = (
-            {"features": features}
-            | held
-            | {key: int(value) for key, value in (number.split("=") for number in numbers)}
-        )
-        texts.append(env.get_template(f"isa/{name}.h").render(variables).lstrip())
+        stated = {key: int(value) for key, value in (number.split("=") for number in numbers)}
+        texts.append(env.get_template(f"isa/{name}.h").render(features=features, **stated).lstrip())
     return "\n".join(texts)
 
 
@@ -196,6 +193,7 @@ def emit(
         "push": _push(program),
         "states": _states(program),
         "state_bytes": program.state_bytes,
+        "variants": bool(features & VARIANTS),
         "weight_bytes": weight_bytes,
         "weight_regions": list(weight_regions),
     }

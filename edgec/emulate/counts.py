@@ -33,7 +33,8 @@ def write_map(elf: Path, package: Package, out: Path, *harness: tuple[int, int])
     `harness`: address ranges that are not counted.  Kernels are in no line: they count for the step that called them.
     Raises BuildError when the ELF lacks the markers or a step's symbol.
     """
-    symbols = {symbol.name: symbol for symbol in elf_symbols(elf) if symbol.code}
+    every = [symbol for symbol in elf_symbols(elf) if symbol.code]  # a step is there once for each variant of a library
+    symbols = {symbol.name: symbol for symbol in every}
     entry = f"{package.name}_{'push_row' if package.input_rows else 'run'}"
     missing = [name for name in ("edgec_mark_start", "edgec_mark_stop", entry) if name not in symbols]
     if missing:
@@ -45,12 +46,12 @@ def write_map(elf: Path, package: Package, out: Path, *harness: tuple[int, int])
     lines += [f"{low:x} {high:x} {_HARNESS}" for low, high in harness]
     for index, step in enumerate(package.steps):
         # A step may have been cloned (kws_step_000.constprop.0): found by its prefix.
-        lines += [_line(symbol, index) for name, symbol in symbols.items() if _is(name, step.symbol)]
+        lines += [_line(symbol, index) for symbol in every if _is(symbol.name, step.symbol)]
     drivers = tuple(f"{package.name}_{part}" for part in ("segment_", "until_", "restart"))
     steps = {step.symbol for step in package.steps}
-    for name, symbol in symbols.items():
-        driver = _is(name, entry) or name.startswith(drivers)
-        if driver and name.split(".")[0] not in steps:
+    for symbol in every:
+        driver = _is(symbol.name, entry) or symbol.name.startswith(drivers)
+        if driver and symbol.name.split(".")[0] not in steps:
             lines.append(_line(symbol, layers))
     out.write_text("\n".join(lines) + "\n", encoding="ascii")
     return out

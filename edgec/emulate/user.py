@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ PATTERN = (37, 11)  # byte i of the input where none is given: (37*i + 11) mod 2
 
 
 def measure_program(folder: Path | str, target: Target, inputs: Samples | None = None) -> dict[str, Any]:
-    """The document of `edgec bench --emulate` for a platform: instructions of the first inference of target.measured."""
+    """The document of `edgec bench --emulate` for a platform: instructions of the first inference of target.measured.
+
+    What is counted is the library of all variants of `target` on a processor that has just the measured one.
+    """
     package = load_package(folder)
     variant = next(v for v in target.variants if v.name == target.measured)
     program = _program(package, target, variant, False)
@@ -44,10 +48,10 @@ def measure_program(folder: Path | str, target: Target, inputs: Samples | None =
         stack = int(np.fromfile(work / "stack.bin", np.int32)[0])
     instructions = layer_instructions(blocks, layers)
     sizes = {s.name: s.size for s in elf_symbols(program.path) if s.variable}
-    own = [s for s in elf_symbols(program.path) if s.variable and s.name.startswith(f"{package.name}_")]
+    own = {name: size for name, size in sizes.items() if name.startswith(f"{package.name}_")}
     ram = {
         "arena": sizes.get("edgec_arena", 0), "scratch": sizes.get(f"{package.name}_scratch", 0), "io": 0,
-        "data_bss": sum(s.size for s in own if s.name != f"{package.name}_scratch"), "stack": stack,
+        "data_bss": sum(own.values()) - own.get(f"{package.name}_scratch", 0), "stack": stack,
     }  # fmt: skip
     return {
         "model": package.model_file,
@@ -87,7 +91,10 @@ def pattern(package: Package) -> bytes:
 def run_program(
     folder: Path | str, target: Target, variant: Variant, raw: bytes, trace: bool = False
 ) -> tuple[bytes, bytes]:
-    """(output bytes of every sample, trace of them; see firmware/harness/batch.c) of input bytes, one sample after another."""
+    """(output bytes of every sample, trace of them; see firmware/harness/batch.c) of input bytes, one sample after another.
+
+    variant: on whose processor; the program is that of all variants of `target`.
+    """
     package = load_package(folder)
     program = _program(package, target, variant, trace)
     with tempfile.TemporaryDirectory(prefix="edgec-user-") as scratch:
@@ -96,8 +103,11 @@ def run_program(
 
 
 def _program(package: Package, target: Target, variant: Variant, trace: bool) -> Program:
-    out = package.path / "build" / f"{target.cpu}-{variant.name}{'-trace' if trace else ''}"
-    return build_program(package.path, target, variant, out, trace)
+    if package.objects(variant.name):  # what TVM compiled is there for one variant at a time
+        target = replace(target, variants=(variant,))
+    only = f"-{target.variants[0].name}" if len(target.variants) == 1 else ""
+    out = package.path / "build" / f"{target.cpu}{only}{'-trace' if trace else ''}"
+    return build_program(package.path, target, out, trace)
 
 
 def _run(

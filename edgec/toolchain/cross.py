@@ -1,7 +1,8 @@
-"""Compilers for platforms (an operating system on another processor): static and shared libraries, and runnable programs."""
+"""Compilers for platforms (an operating system on another processor), and runnable programs made with them."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 import sys
@@ -10,15 +11,16 @@ from pathlib import Path
 
 from edgec.errors import ToolMissingError
 from edgec.paths import firmware_dir
-from edgec.target import Target, Variant
+from edgec.target import Target
 from edgec.toolchain.base import compile_objects, run_tool
 from edgec.toolchain.glue import glue_defines, write_glue
 from edgec.toolchain.package import load_package
+from edgec.toolchain.variants import Compiler, library_objects
 
 __all__ = ["Program", "build_program", "cross_compiler"]
 
-#: Debian's cross compiler of a family, where one is installed.
-GNU = {"arm64": "aarch64-linux-gnu-gcc"}
+#: Prefix of the distribution's cross compiler of a family, where one is installed.
+GNU = {"arm64": "aarch64-linux-gnu-"}
 _BATCH = ("infer.c", "text.c", "batch.c")
 
 
@@ -31,43 +33,45 @@ class Program:
     toolchain: str
 
 
-def cross_compiler(target: Target) -> tuple[str, list[str]]:
-    """(name, command) of the C compiler for a platform: the distribution's cross compiler, else zig from its wheel."""
+def cross_compiler(target: Target) -> Compiler:
+    """The C compiler for a platform: the distribution's cross compiler, else zig from its wheel.  Raises ToolMissingError."""
     gnu = GNU.get(target.cpu, "")
-    if gnu and shutil.which(gnu):
-        return gnu, [gnu]
+    if gnu and shutil.which(f"{gnu}gcc"):
+        return Compiler(f"{gnu}gcc", (f"{gnu}gcc",), (f"{gnu}ar",))
     if importlib.util.find_spec("ziglang") is not None:
-        triple = target.triple.replace(
-            "-android", "-musl"
-        )  # objects are the same; Android's own C library is not in zig
-        return "zig", [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-g0"]
+        triple = target.triple.replace("-android", "-musl")  # objects are the same; Android's C library is not in zig
+        zig = (sys.executable, "-m", "ziglang")
+        return Compiler("zig", (*zig, "cc", "-target", triple, "-g0"), (*zig, "ar"))
     raise ToolMissingError(
-        f"no C compiler for {target.name}: {gnu} is not installed",
+        f"no C compiler for {target.name}: {gnu}gcc is not installed",
         hint=f"apt-get install gcc-{target.cpu.replace('arm64', 'aarch64')}-linux-gnu   (or: pip install 'edgec[zig]')",
     )
 
 
-def build_program(folder: Path, target: Target, variant: Variant, out: Path, trace: bool = False) -> Program:
-    """Links a package for one variant of a platform into a static program that reads inputs.bin and writes outputs.bin."""
+def build_program(folder: Path, target: Target, out: Path, trace: bool = False) -> Program:
+    """Links a package, as a library of all variants of `target`, into a static program that reads inputs.bin and writes outputs.bin."""
     package = load_package(folder)
-    name, compiler = cross_compiler(target)
+    compiler = cross_compiler(target)
     out.mkdir(parents=True, exist_ok=True)
     glue = write_glue([package], out / "glue.c", trace=trace, raw=True)
     root = firmware_dir()
     harness = [root / "harness" / source for source in _BATCH]
     harness += [root / "port/posix" / source for source in ("port.c", "files.c")] + [glue]
-    flags = [*target.flags, *variant.flags]
-    others = compile_objects(
-        compiler,
-        [(source, out / "harness" / f"{source.stem}.o") for source in harness],
-        [root / "harness", package.path],
-        glue_defines([package], trace),
-        flags,
-    )
-    upper = package.name.upper()
-    defines = [f"{upper}_SHARED_ARENA", *([f"{upper}_TRACE"] if trace else [])]
-    jobs = [(source, out / "library" / f"{source.stem}.o") for source in package.sources]
-    objects = [*compile_objects(compiler, jobs, [package.path], defines, flags), *package.objects(variant.name)]
-    program = out / "program"
-    run_tool([*compiler, "-static", *map(str, others + objects), "-o", str(program), "-lm"])
-    return Program(program, tuple(others), name)
+    jobs = [(source, out / "harness" / f"{source.stem}.o") for source in harness]
+    program, stamp = out / "program", out / "stamp"
+    state = f"{_digest([*harness, package.path / package.header, *package.sources])} {compiler} {target} {trace}"
+    if not (program.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == state):
+        flags = compiler.flags(target, target.variants[0])
+        includes = [root / "harness", package.path]
+        others = compile_objects(compiler.command, jobs, includes, glue_defines([package], trace), flags)
+        others += library_objects(package, target, compiler, out / "library", trace, shared_arena=True)
+        run_tool([*compiler.command, "-static", *map(str, others), "-o", str(program), "-lm"])
+        stamp.write_text(state, encoding="utf-8")
+    return Program(program, tuple(made for _, made in jobs), compiler.name)
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

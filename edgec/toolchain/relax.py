@@ -32,9 +32,11 @@ def build_relax(folder: Path | str) -> Path:
             "compile it for the host or AArch64 with --backend tvm --tvm-form relax",
         )
     target, here = load_target(package.target), package.path
-    compiler = [host_compiler()] if target.kind == "host" else cross_compiler(target)[1]
-    variant = next((v for v in target.variants if v.name == target.measured), None)
-    flags = [*target.flags, *(variant.flags if variant else ()), "-fPIC"]
+    if target.kind == "host":
+        compiler, flags = [host_compiler()], [*target.flags, "-fPIC"]
+    else:
+        cross, variant = cross_compiler(target), next(v for v in target.variants if v.name == target.measured)
+        compiler, flags = list(cross.command), [*cross.flags(target, variant), "-fPIC"]
     work = here / "build" / "relax"
     work.mkdir(parents=True, exist_ok=True)
     jobs = [(here / source, work / f"{Path(source).stem}.o") for source in entry["sources"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 __all__ = [
     "ElfSizes", "Symbol", "binary_image", "elf_contents", "elf_places", "elf_sections", "elf_segments", "elf_sizes", "elf_symbols", "intel_hex",
+    "undefined_symbols",
 ]  # fmt: skip
 
 _ALLOC, _WRITE = 2, 1
@@ -73,6 +74,22 @@ def elf_symbols(elf: Path) -> list[Symbol]:
                 variable = kind == "STT_OBJECT" and symbol["st_shndx"] in writable
                 found.append(Symbol(symbol.name, address, int(symbol["st_size"]), code, variable))
     return sorted(found, key=lambda symbol: (symbol.address, symbol.name))
+
+
+def undefined_symbols(objects: list[Path]) -> list[str]:
+    """Names that object files use and none of them has."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
+    used: set[str] = set()
+    there: set[str] = set()
+    for path in objects:
+        with path.open("rb") as stream:
+            table = ELFFile(stream).get_section_by_name(".symtab")
+            for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
+                if symbol["st_info"]["bind"] != "STB_LOCAL":
+                    (used if symbol["st_shndx"] == "SHN_UNDEF" else there).add(symbol.name)
+    return sorted(used - there)
 
 
 def elf_contents(elf: Path) -> dict[str, bytes]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgec import api
+from edgec.emulate.user import measure_program
 from edgec.target import load_target
 
 needs_arm64 = pytest.mark.skipif(
@@ -32,9 +34,21 @@ def test_every_variant(name: str, shared: Path, tmp_path: Path) -> None:
 def test_counts_are_exact_and_small(shared: Path, tmp_path: Path) -> None:
     api.compile(shared / "models/kws_int8_qdq.onnx", tmp_path, target="linux-arm64")
     first, second = (api.bench(tmp_path, emulate=True) for _ in range(2))
-    assert first["instructions"] == second["instructions"] < 800_000
+    assert first["instructions"] == second["instructions"] < 600_000
     assert first["processor"] == "cortex-a76"
     assert first["ram"]["stack"] > 0
+    target = load_target("linux-arm64")
+    for variant in target.variants:  # what it costs that the library chooses
+        chosen = measure_program(tmp_path, replace(target, measured=variant.name))
+        alone = measure_program(tmp_path, replace(target, measured=variant.name, variants=(variant,)))
+        assert chosen["output_crc32"] == alone["output_crc32"]
+        assert chosen["instructions"] < 1.001 * alone["instructions"]
+
+
+@needs_arm64
+def test_float_instructions(shared: Path, tmp_path: Path) -> None:
+    api.compile(shared / "models/vww_f32.onnx", tmp_path, target="linux-arm64")
+    assert api.bench(tmp_path, emulate=True)["instructions"] < 3_400_000
 
 
 @pytest.mark.parametrize(
