@@ -1,4 +1,4 @@
-"""Random float ONNX models of the kinds that run on microcontrollers, for `examples/calibrate.py`: CNNs, separable CNNs, MLPs, ViTs.
+"""Random float ONNX models of the kinds that run on microcontrollers, for `examples/calibrate.py`: CNNs, separable CNNs, MLPs, ViTs, recurrent.
 
 Shapes are odd on purpose: channels that fill no block, images that divide by nothing, strides, residuals, concatenations, pools.
 """
@@ -46,22 +46,31 @@ class Net:
         if kind:
             self.at = self.node(kind, [self.at])
 
-    def conv(self, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        """Padded to the same size, with an activation."""
-        c, spatial = self.shape[0], len(self.shape) - 1
-        weight = self.weight(outputs, c // groups, *[kernel] * spatial, fan=c // groups * kernel**spatial)
+    def conv(
+        self, outputs: int, kernel: int | tuple[int, int], stride: int = 1, groups: int = 1, padded: bool = True
+    ) -> None:
+        """Padded to the same size (or not at all), with an activation."""
+        c, size = self.shape[0], (kernel, kernel) if isinstance(kernel, int) else kernel
+        weight = self.weight(outputs, c // groups, *size, fan=c // groups * size[0] * size[1])
         bias = self.const(self.dice.normal(0, 0.1, outputs).astype(np.float32))
-        pads = [kernel // 2] * 2 * spatial
+        before = [k // 2 if padded else 0 for k in size]
         self.at = self.node(
             "Conv",
             [self.at, weight, bias],
-            kernel_shape=[kernel] * spatial,
-            strides=[stride] * spatial,
-            pads=pads,
+            kernel_shape=list(size),
+            strides=[stride] * 2,
+            pads=before * 2,
             group=groups,
         )
-        self.shape = (outputs, *((n + 2 * (kernel // 2) - kernel) // stride + 1 for n in self.shape[1:]))
+        sizes = zip(self.shape[1:], before, size, strict=True)
+        self.shape = (outputs, *((n + 2 * pad - k) // stride + 1 for n, pad, k in sizes))
         self.activation()
+
+    def first(self) -> None:
+        """A convolution as images and spectrograms begin with."""
+        kernel = self.pick(3, 3, 5, 7, (10, 4), (1, 5), (3, 1))
+        fits = isinstance(kernel, int) or min(self.shape[1:]) >= 10
+        self.conv(self.channels(), kernel if fits else 3, int(self.pick(1, 2)))
 
     def channels(self) -> int:
         return int(self.pick(4, 6, 8, 10, 12, 16, 16, 20, 24, 31, 32, 32, 40, 48, 64))
@@ -109,15 +118,19 @@ class Net:
 
 def cnn(net: Net) -> None:
     """Convolutions of all kinds, residuals, concatenations, pools."""
-    net.conv(net.channels(), int(net.pick(3, 3, 5, 7)), int(net.pick(1, 2)))
+    net.first()
     for _ in range(int(net.dice.integers(3, 8))):
         size, room = min(net.shape[1:]), net.shape[1] * net.shape[2]
         kind = net.pick(
-            "conv3", "conv3", "conv3", "conv1", "conv5", "depthwise", "residual", "residual", "concat", "pool"
+            "conv3", "conv3", "conv3", "conv1", "conv5", "depthwise", "residual", "residual", "concat", "pool", "groups"
         )
         if kind.startswith("conv"):
             outputs = net.channels() if room * net.shape[0] < 12000 else 8
-            net.conv(outputs, int(kind[4]), 2 if size > 6 and net.dice.random() < 0.3 else 1)
+            stride = 2 if size > 6 and net.dice.random() < 0.3 else 1
+            net.conv(outputs, int(kind[4]), stride, padded=size <= 6 or net.dice.random() < 0.8)
+        elif kind == "groups":
+            groups = next(n for n in (4, 3, 2, 1) if net.shape[0] % n == 0)
+            net.conv(groups * int(net.pick(4, 5, 8)), int(net.pick(1, 3)), groups=groups)
         elif kind == "depthwise":
             net.conv(
                 net.shape[0], int(net.pick(3, 3, 3, 5)), int(net.pick(1, 2)) if size > 4 else 1, groups=net.shape[0]
@@ -177,20 +190,45 @@ def transformer(net: Net) -> None:
     net.at, net.shape = net.node("ReduceMean", [net.at, net.const(np.array([1], np.int64))], keepdims=0), (width,)
 
 
+def recurrent(net: Net) -> None:
+    """GRU, LSTM or RNN over [T, D], its last state or all of its results, with one direction or two."""
+    steps, inputs = net.shape
+    kind, hidden, dirs = net.pick("GRU", "GRU", "LSTM", "RNN"), int(net.dice.integers(5, 60)), int(net.pick(1, 1, 2))
+    gates = {"GRU": 3, "LSTM": 4, "RNN": 1}[kind]
+    weights = [net.weight(dirs, gates * hidden, n, fan=n) for n in (inputs, hidden)]
+    bias = net.const(net.dice.normal(0, 0.1, (dirs, 2 * gates * hidden)).astype(np.float32))
+    sequence = net.node("Transpose", [net.at], perm=[1, 0, 2])
+    names = {"direction": "bidirectional" if dirs == 2 else "forward", "hidden_size": hidden}
+    early = {"linear_before_reset": int(net.pick(0, 1))} if kind == "GRU" else {}
+    every = net.node(kind, [sequence, *weights, bias], **names, **early)
+    if net.dice.random() < 0.5:
+        net.nodes[-1].output.append("last")
+        shape, net.shape, every = [1, dirs * hidden], (dirs * hidden,), "last"
+    else:
+        shape, net.shape = [1, steps, dirs * hidden], (steps, dirs * hidden)
+    net.at = net.node("Reshape", [every, net.const(np.array(shape, np.int64))])
+    if len(net.shape) == 2:
+        net.at, net.shape = (
+            net.node("ReduceMean", [net.at, net.const(np.array([1], np.int64))], keepdims=0),
+            net.shape[1:],
+        )
+
+
 Samples = dict[str, np.ndarray[Any, Any]]
 
 
 def random_model(seed: int) -> tuple[str, onnx.ModelProto, Samples]:
     """(kind, float model with input `x`, four calibration samples)."""
     dice = np.random.default_rng(seed)
-    kind = str(dice.choice(["cnn", "separable", "mlp", "transformer"], p=[0.45, 0.25, 0.1, 0.2]))
+    kinds = {"cnn": 0.42, "separable": 0.22, "mlp": 0.1, "transformer": 0.18, "recurrent": 0.08}
+    kind = str(dice.choice(list(kinds), p=list(kinds.values())))
     if kind == "mlp":
         shape: tuple[int, ...] = (int(dice.integers(5, 400)),)
-    elif kind == "transformer":
+    elif kind in ("transformer", "recurrent"):
         shape = (int(dice.integers(5, 50)), int(dice.choice([12, 16, 24, 32, 40])))
     else:
         shape = (int(dice.choice([1, 2, 3, 3, 4, 8])), int(dice.integers(6, 36)), int(dice.integers(6, 36)))
     net = Net(dice, shape)
-    {"cnn": cnn, "separable": separable, "mlp": mlp, "transformer": transformer}[kind](net)
+    {"cnn": cnn, "separable": separable, "mlp": mlp, "transformer": transformer, "recurrent": recurrent}[kind](net)
     net.classifier()
     return kind, net.model(shape), {"x": dice.normal(0, 1, (4, *shape)).astype(np.float32)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,11 @@ def test_the_demo(root: Path, digits: Path, tmp_path: Path) -> None:
     assert "Cortex-M4: 49 of 50 right; onnxruntime: 49 of 50" in done.stdout
     for word in ("verdict", "instructions", "RAM", "flash", "cycles"):
         assert word in done.stdout
+    counted, ram = (
+        int(re.search(rf"{word} +([\d,]+)", done.stdout)[1].replace(",", "")) for word in ("instructions", "RAM")
+    )
+    assert counted <= 35_000
+    assert ram <= 1_038
 
 
 def test_figures_replace_only_their_block(root: Path) -> None:

@@ -3,10 +3,11 @@
  * a pixel with the one below it.  Both walk to the right in step, so that they share the way in which windows overlap. */
 
 typedef struct {
-    const int32_t *stream; /* of all groups of channels, group_words each four outputs */
-    int32_t size, out, stride, dilation, pad, channels, part, kernel_h, kernel_w, each, outputs, groups, zx, round, group_words;
-    int32_t down;  /* row pointers from an output row to the next */
-    int32_t slack; /* columns of scratch behind a window */
+    int32_t size_w, out_w, stride_w, dilation_w, pad_w, kernel_h, kernel_w, channels, part, outputs, each, groups, zx, round, lo, hi;
+    int32_t group_words; /* of the stream, for four outputs */
+    int32_t down;        /* row pointers from an output row to the next */
+    int32_t slack;       /* columns of scratch behind a window */
+    const int32_t *stream; /* of all groups of channels */
 } edgec_conv_t;
 
 typedef struct {
@@ -104,10 +105,10 @@ EDGEC_SHARED void edgec_conv_border(const edgec_conv_t *c, const int8_t *const *
  * rows[ky]: [size][channels] int8, NULL in the padding; out: [n][out][outputs] int8; scratch: kernel_w + slack columns, two of them as bytes. */
 EDGEC_SHARED void edgec_conv_columns(const edgec_conv_t *c, const int8_t *const *rows, int8_t *out, void *scratch, int n, edgec_dot_two *two)
 {
-    const int part = c->part, kernel_w = c->kernel_w, stride = c->stride, dilation = c->dilation;
+    const int part = c->part, kernel_w = c->kernel_w, stride = c->stride_w, dilation = c->dilation_w;
     const int column = (c->kernel_h * part + 3) / 4 * 4, window = kernel_w * column; /* words */
     const int kept = dilation == 1 && stride < kernel_w ? kernel_w - stride : 0;     /* columns that the next window shares */
-    const edgec_pairs_t pairs = edgec_pairs(c->out, c->outputs, c->down, n);
+    const edgec_pairs_t pairs = edgec_pairs(c->out_w, c->outputs, c->down, n);
     uint32_t *const wide = (uint32_t *)scratch, *const end = wide + (kernel_w + c->slack) * column;
     int8_t *const b0 = (int8_t *)end, *const b1 = b0 + column;
     edgec_dot_t dot = edgec_dot_of(wide, window / 4, 2, c->round);
@@ -119,7 +120,7 @@ EDGEC_SHARED void edgec_conv_columns(const edgec_conv_t *c, const int8_t *const 
     for (int g = 0; g < c->groups; ++g, out += c->each) {
         uint32_t *at = wide;
         int8_t *to = out;
-        for (int x = 0, left = -c->pad, made = 0; x < pairs.count; ++x, left += stride, made = kept, to += c->outputs) {
+        for (int x = 0, left = -c->pad_w, made = 0; x < pairs.count; ++x, left += stride, made = kept, to += c->outputs) {
             if (x > 0) {
                 at += (kernel_w - kept) * column;
                 if (at + window > end) {
@@ -129,8 +130,8 @@ EDGEC_SHARED void edgec_conv_columns(const edgec_conv_t *c, const int8_t *const 
             }
             for (int kx = made; kx < kernel_w; ++kx) {
                 const int x0 = left + kx * dilation, x1 = x0 + pairs.across * stride;
-                const int at0 = x0 >= 0 && x0 < c->size ? x0 * c->channels + g * part : -1;
-                const int at1 = x1 >= 0 && x1 < c->size ? x1 * c->channels + g * part : -1;
+                const int at0 = x0 >= 0 && x0 < c->size_w ? x0 * c->channels + g * part : -1;
+                const int at1 = x1 >= 0 && x1 < c->size_w ? x1 * c->channels + g * part : -1;
                 if (whole && (at0 | at1) >= 0) {
                     edgec_widen2_lines(at + kx * column, rows, rows + pairs.below, at0, at1, part, c->kernel_h);
                 } else {

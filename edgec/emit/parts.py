@@ -62,10 +62,12 @@ def _field_type(value: int | float | Array) -> str:
 
 def _function(env: jinja2.Environment, prefix: str, name: str, chosen: Kernel, at: Site, packed: Packed) -> str:
     """The C of one kernel: its parameter struct and its template.  prefix: of the library's names that the linker sees."""
+    body = env.get_template(f"kernels/{chosen.template}.c.j2").render(function=name, prefix=prefix, **chosen.variant(at))
+    if packed.struct:
+        return f"typedef {packed.struct} {name}_t;\n\n{body.strip()}\n"
     fields = (
         "".join(f"    {_field_type(value)}{key};\n" for key, value in packed.fields.items()) or "    int32_t unused;\n"
     )
-    body = env.get_template(f"kernels/{chosen.template}.c.j2").render(function=name, prefix=prefix, **chosen.variant(at))
     return f"typedef struct {{\n{fields}}} {name}_t;\n\n{body.strip()}\n"
 
 

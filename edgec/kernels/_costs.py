@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgec.ir.program import Site
+from edgec.kernels._windows import windows
 from edgec.kernels.base import Cost
 
 
@@ -28,6 +29,11 @@ def pixels(site: Site, outputs: int) -> tuple[int, int, int]:
 def inner(fours: int, pairs: int, singles: int) -> int:
     """Instructions of the loop over inputs, for all groups of pixels."""
     return pairs * (24 * fours + 3 * -(-fours // 4)) + singles * (16 * fours + 3 * -(-fours // 4))
+
+
+def copied(count: float) -> float:
+    """Instructions of a copy of so many bytes, some of them padding."""
+    return 90.0 + 0.8 * count
 
 
 def dense_2x4(site: Site) -> Cost:
@@ -64,18 +70,33 @@ def dense_few(site: Site) -> Cost:
     return Cost(work, 1.65 * work, (4 * pairs + 8) * outputs)
 
 
-def conv_2x4(site: Site, depth: int) -> Cost:
-    """depth: inputs of a window, padding to words included."""
-    outputs, kernel_h, kernel_w, _ = (int(n) for n in site.const("weight").shape)
-    groups, each = site.int("groups"), outputs // site.int("groups")
-    rows, width = site.output.rows, site.ints("out")[1]
-    calls = -(-rows // 2) if site.step.group == 2 else rows
-    pairs = (rows // 2 * width + rows % 2 * -(-width // 2) if site.step.group == 2 else rows * -(-width // 2)) * groups
-    fours, blocks = depth // 4, -(-each // 4)
-    stride = site.ints("stride")[1] if site.ints("dilation")[1] == 1 else kernel_w
-    widened = fours * min(stride, kernel_w) / kernel_w
-    counts = [pairs * blocks * 24 * fours, pairs * blocks, pairs * widened, pairs * kernel_h, pairs, calls]
-    costs = [(1.0, 1.34), (41.0, 62.0), (8.0, 12.0), (12.0, 18.0), (90.0, 140.0), (120.0, 180.0)]
+def conv_2x4(site: Site, form: str, window: int, run: int, staged: int) -> Cost:
+    """form, window, run, staged: how windows are brought together (see conv2d.form), inputs of one with its padding, bytes of a kernel row,
+    bytes of copied rows."""
+    outputs, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    groups = site.int("groups")
+    blocks, fours, made = -(-(outputs // groups) // 4), window // 4, windows(site)
+    if form == "columns":
+        words = fours // kernel_w
+        whole = made.clean if part % 4 == 0 else 0
+        gather: float = (made.columns - whole) * (60 + kernel_h * (50 + 2 * part) + 7 * words) + whole * (
+            60 + 9 * kernel_h + 7 * words
+        )
+    else:
+        gather = made.pairs * (20 + 6 * kernel_h + 7 * fours)
+        gather += (
+            copied(run) * 2 * kernel_h * made.edges
+            if form == "near"
+            else made.calls * kernel_h * copied(staged / kernel_h)
+        )
+    counts = [
+        made.pairs * blocks * groups * 24 * fours,
+        made.pairs * blocks * groups,
+        gather * groups,
+        made.pairs * groups,
+        made.calls,
+    ]
+    costs = [(1.0, 1.34), (41.0, 62.0), (1.0, 1.55), (60.0, 90.0), (120.0, 180.0)]
     return weighed(counts, costs, groups * blocks * (4 * fours + 8) * 4)
 
 

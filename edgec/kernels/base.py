@@ -26,9 +26,11 @@ Scalar = int | float
 @dataclass(frozen=True)
 class Packed:
     """What a step's C parameter struct holds.  Arrays become constants in the weights file and `const T *` fields; int -> int32_t,
-    float -> float.  Field order is kept.  shared: names of array fields whose content is a table that other steps may share."""
+    float -> float.  Field order is kept.  struct: the type of a header file of templates/isa that has these fields; "" where the kernel
+    gets a type of its own."""
 
     fields: Mapping[str, Scalar | Array]
+    struct: str = ""
 
 
 @dataclass(frozen=True)

@@ -61,28 +61,59 @@ def by_group(site: Site, each: int) -> list[Array]:
     return [weight[first : first + each] for first in range(0, len(weight), each)]
 
 
+MOST_STAGED = 1024
+"""Bytes of scratch that copies of the input rows may take."""
+WORTH = 0.02
+"""Part of a layer's instructions that they must save."""
+
+
 def form(site: Site) -> str:
-    """How windows are brought together.  columns: windows slide over widened columns, each padded to whole words; where that
-    padding is much, the kernel rows of a window are taken word by word: near: from where they lie, those at the borders from a copy,
-    staged: from copies of the input rows with their padding.
+    """How windows are brought together.  columns: windows slide over columns that are widened once, whole words each; where a column is no
+    whole words, the kernel rows of a window are taken word by word: staged: from copies of the input rows with their padding, near: from
+    where they lie, those at the borders from a copy.
     """
-    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
     plain = site.int("groups") == 1 and site.ints("dilation")[1] == 1
-    slim = kernel_w * (-(-kernel_h * part // 4)) <= 1.07 * (-(-kernel_h * kernel_w * part // 4))
-    if not plain or part % 4 == 0 or slim or kernel_w * part < 4:
+    if not plain or site.const("weight").shape[3] % 4 == 0:
         return "columns"
-    return "staged" if site.ints("out")[1] < 40 else "near"
+    staged, near = (cost_dsp(site, form).instructions for form in ("staged", "near"))
+    return "staged" if staged_bytes(site) <= MOST_STAGED and staged < (1 - WORTH) * near else "near"
 
 
-def window_order(site: Site) -> Array:
+def cost_dsp(site: Site, form: str) -> Cost:
+    """What the DSP kernel takes in one of its forms."""
+    words, rest = row_words(site)
+    return _costs.conv_2x4(site, form, len(window_order(site, form)), 4 * words + rest, staged_bytes(site))
+
+
+def staged_bytes(site: Site) -> int:
+    """Copies of the input rows, with their padding, that a call reads."""
+    _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
+    words, rest = row_words(site)
+    pitch = (site.ints("out")[1] - 1) * site.ints("stride")[1] * part + 4 * words + rest
+    return (kernel_h + (below(site) if site.step.group != 1 else 0)) * pitch
+
+
+def row_words(site: Site) -> tuple[int, int]:
+    """(words, bytes left over) that a kernel row is taken as.  Nothing is left over where whole words, with what lies behind the kernel
+    row and counts nothing, hold the window in as few."""
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    run = kernel_w * part
+    if kernel_h * -(-run // 4) == -(-kernel_h * run // 4):
+        return -(-run // 4), 0
+    return run // 4, run % 4
+
+
+def window_order(site: Site, form: str) -> Array:
     """Which of the inputs of a window, flat [kernel_h, kernel_w, part], the kernel multiplies one after another; -1: a zero."""
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
     index = np.arange(kernel_h * kernel_w * part).reshape(kernel_h, kernel_w, part)
-    if form(site) == "columns":
+    if form == "columns":
         columns = index.transpose(1, 0, 2).reshape(kernel_w, -1)
         return np.pad(columns, ((0, 0), (0, -columns.shape[1] % 4)), constant_values=-1).reshape(-1)
-    lines, words = index.reshape(kernel_h, -1), kernel_w * part // 4 * 4
-    order = np.concatenate([lines[:, :words].reshape(-1), lines[:, words:].reshape(-1)])
+    words, rest = row_words(site)
+    lines = index.reshape(kernel_h, -1)
+    lines = np.pad(lines, ((0, 0), (0, 4 * words + rest - lines.shape[1])), constant_values=-1)
+    order = np.concatenate([lines[:, : 4 * words].reshape(-1), lines[:, 4 * words :].reshape(-1)])
     return np.pad(order, (0, -len(order) % 4), constant_values=-1)
 
 
@@ -99,16 +130,24 @@ def rows_dsp(site: Site, alone: bool, several: bool) -> int:
     return 2 if (alone or several) and site.ints("out")[1] % 2 and site.output.rows > 1 and below(site) else 1
 
 
+MOVED = 0.02
+"""Part of a layer's instructions from which moving the columns that windows share is worth scratch."""
+
+
 def slack(site: Site) -> int:
-    """Columns behind a window, so that overlapping ones need not be moved for each pixel where they are small."""
-    _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
-    return 3 * site.ints("stride")[1] if kernel_h * part <= 64 else 0
+    """Columns behind a window, so that those that the next one shares are moved every fourth time only: where a column is small, and
+    what is done with it not much more than a move."""
+    outputs, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    stride, column = site.ints("stride")[1], -(-kernel_h * part // 4) * 4
+    moved = 10 + 0.75 * (kernel_w - stride) * column
+    done = -(-outputs // site.int("groups") // 4) * (6 * kernel_w * column + 41)
+    return 3 * stride if kernel_h * part <= 64 and moved > MOVED * done else 0
 
 
 def pack_dsp(site: Site) -> Packed:
     """A weight stream for each group, inputs in the order of window_order."""
     fields = geometry(site)
-    each, order = int(fields["each"]), window_order(site)
+    each, order = int(fields["each"]), window_order(site, form(site))
     bias, mult = folded_bias(site, AXES), site.const("mult")
     safe = bool(dot_variant(site, AXES, 4)["safe"])
     streams = []
@@ -120,7 +159,8 @@ def pack_dsp(site: Site) -> Packed:
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
     fields |= {"groups": site.int("groups"), "zx": site.int("zx"), **kept, "group_words": int(streams[0].shape[1])}  # type: ignore[dict-item]
     fields |= {"down": below(site), "slack": slack(site)}
-    return Packed({**fields, "stream": np.concatenate([s.reshape(-1) for s in streams])})
+    struct = "edgec_conv_t" if form(site) == "columns" else ""
+    return Packed({**fields, "stream": np.concatenate([s.reshape(-1) for s in streams])}, struct)
 
 
 def pack_dsp16(site: Site) -> Packed:
@@ -132,24 +172,24 @@ def pack_dsp16(site: Site) -> Packed:
 
 def scratch_dsp(site: Site) -> int:
     """Two widened windows, and behind them what is widened from copies."""
-    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
-    window = 4 * len(window_order(site))
-    if form(site) == "columns":
+    _, kernel_h, kernel_w, _ = (int(n) for n in site.const("weight").shape)
+    which = form(site)
+    window = 4 * len(window_order(site, which))
+    if which == "columns":
         column = window // kernel_w
         return window + slack(site) * column + column // 2
-    if form(site) == "near":
-        return window + 2 * kernel_h * kernel_w * part
-    pitch = ((site.ints("out")[1] - 1) * site.ints("stride")[1] + kernel_w) * part
-    return window + (kernel_h + (below(site) if site.step.group != 1 else 0)) * pitch
+    words, rest = row_words(site)
+    return window + (2 * kernel_h * (4 * words + rest) if which == "near" else staged_bytes(site))
 
 
 def variant_dsp(site: Site) -> Mapping[str, Scalar | str | bool]:
     """Shifts, and for kernel rows taken word by word their shape."""
-    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
     found = {"form": form(site), **dot_variant(site, AXES, 4)}
     if form(site) == "columns":
         return found
-    return found | {"kernel_h": kernel_h, "run": kernel_w * part, "below": below(site) if site.step.group != 1 else 0}
+    words, rest = row_words(site)
+    shape = {"kernel_h": int(site.const("weight").shape[1]), "words": words, "rest": rest}
+    return found | shape | {"below": below(site) if site.step.group != 1 else 0}
 
 
 def predicted(site: Site, per_mac: float, per_output: float, per_window_byte: float = 0.0) -> Cost:
@@ -201,7 +241,7 @@ KERNELS = [
         variant=variant_dsp,
         headers=lambda site: (*dot_headers(site, AXES, 4), "dsp_conv"),
         block=lambda site: {"outputs": 4, "inputs": 4, "pixels": 1 if site.step.group == 2 else 2},
-        cost=lambda site: _costs.conv_2x4(site, len(window_order(site))),
+        cost=lambda site: cost_dsp(site, form(site)),
     ),
     *_plain_layers.CONV,
     Kernel(
