@@ -194,7 +194,7 @@ def compile_model(
     made, decisions = planned(program, target, options, kernels, measured)
     note(options, 6, "plan", made.program)
     tell("writing C", 2, 3)
-    source = emit(made.program, target.isa, package.version(), flash_rooms(target, made.program, options))
+    source = emit(made.program, target.isa, package.version(), flash_rooms(target, made.program))
     content = with_choices(
         manifest(made.program, source, heading(path, target, options)), made.program, decisions, measured or {}
     )

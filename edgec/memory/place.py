@@ -9,12 +9,10 @@ from edgec.ir.program import Place, Program, Region
 from edgec.memory.access import accesses
 from edgec.memory.lifetime import SCRATCH, Block, blocks, uses
 from edgec.memory.offsets import solve
-from edgec.memory.pack import ALIGN, UNPLACED, Trails, aligned
-from edgec.memory.regions import Room, spread
+from edgec.memory.pack import ALIGN, Trails, aligned
+from edgec.memory.regions import Room, Spread, spread
 from edgec.memory.share import shared
 from edgec.memory.trail import trails
-
-BORDER = 16  # regions of the arena begin and end on such a boundary, as arrays of their own do
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,17 @@ class Placed:
     missing: int = 0
 
 
-def place(program: Program, keep_input: bool = False, thorough: bool = False, rooms: Sequence[Room] = ()) -> Placed:
+def place(
+    program: Program,
+    keep_input: bool = False,
+    thorough: bool = False,
+    rooms: Sequence[Room] = (),
+    most: int | None = None,
+) -> Placed:
     """The program with arena, places and scratch offsets filled in.  thorough: also by the exact solver, where it is installed.
 
-    rooms: memories of the target, fastest first; without any, or where the first has room for everything, the arena is one piece.
+    rooms: memories of the target, fastest first; without any, or where the first has room for everything, the arena is one piece;
+    most: bytes of all together.
     """
     found = blocks(program, keep_input)
     life = uses(program, keep_input)
@@ -42,7 +47,10 @@ def place(program: Program, keep_input: bool = False, thorough: bool = False, ro
     arena, bound, missing = max(aligned(made.size, step), step), max(made.bound, step), 0
     regions: tuple[Region, ...] = ()
     if rooms and arena > rooms[0].bytes:
-        regions, at, missing = _spread(program, found, pairs, groups, rooms, step, thorough)
+        heat = accesses(program)
+        heat |= {group[0]: sum(heat[name] for name in group) for group in groups}
+        parts = spread(found, pairs, rooms, heat, step, thorough, most)
+        (regions, at), missing = _regions(parts), parts.missing
         arena = sum(region.bytes for region in regions)
     at |= {name: at[group[0]] for group in groups for name in group[1:]}
     segments = tuple(replace(s, scratch_offset=at.get(f"{SCRATCH}{i}", -1)) for i, s in enumerate(program.segments))
@@ -62,26 +70,14 @@ def _overlaps(found: Sequence[Block], pairs: Trails, at: dict[str, int]) -> dict
     return over
 
 
-def _spread(
-    program: Program,
-    found: list[Block],
-    pairs: Trails,
-    groups: list[list[str]],
-    rooms: Sequence[Room],
-    step: int,
-    thorough: bool,
-) -> tuple[tuple[Region, ...], dict[str, int], int]:
-    """Regions for the rooms that are used, offsets counted through all of them, and bytes for which there is no room."""
-    heat = accesses(program)
-    heat |= {group[0]: sum(heat[name] for name in group) for group in groups}
-    whole = [replace(room, bytes=room.bytes // BORDER * BORDER) for room in rooms]
-    made = spread(found, pairs, whole, heat, step, thorough)
+def _regions(made: Spread) -> tuple[tuple[Region, ...], dict[str, int]]:
+    """Regions for the rooms that are used, and offsets counted through all of them."""
     regions: list[Region] = []
     offsets: dict[str, int] = {}
     start = 0
-    for r, room in enumerate(rooms):
-        if size := aligned(made.size(r), BORDER):
+    for r, room in enumerate(made.rooms):
+        if size := made.size(r):
             regions.append(Region(room.name, start, size))
-            offsets |= {block.name: start + at for block, at in zip(found, made.at[r], strict=True) if at != UNPLACED}
+            offsets |= {made.packing.found[i].name: start + made.at[r][i] for i in made.members(r)}
             start += size
-    return tuple(regions), offsets, made.missing
+    return tuple(regions), offsets

@@ -9,12 +9,14 @@ Outputs lie over inputs only where both are in one memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from edgec.memory.lifetime import Block
 from edgec.memory.offsets import solve
-from edgec.memory.pack import UNPLACED, Packing, Trails
+from edgec.memory.pack import UNPLACED, Packing, Trails, aligned
+
+BORDER = 16  # regions of the arena begin and end on such a boundary, as arrays of their own do
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,18 @@ class Spread:
         return [i for i, start in enumerate(self.at[r]) if start != UNPLACED]
 
     def size(self, r: int) -> int:
-        """Bytes of room r that are taken."""
-        return max((self.at[r][i] + self.packing.found[i].bytes for i in self.members(r)), default=0)
+        """Bytes of room r that are taken, up to a border."""
+        return aligned(max((self.at[r][i] + self.packing.found[i].bytes for i in self.members(r)), default=0), BORDER)
 
     @property
     def missing(self) -> int:
         """Bytes that the last room is too small by."""
         return max(self.size(len(self.rooms) - 1) - self.rooms[-1].bytes, 0)
+
+    def too_much(self, most: int | None) -> int:
+        """Bytes that do not fit, or that are more than all rooms together may take."""
+        total = sum(self.size(r) for r in range(len(self.rooms)))
+        return max(self.missing, 0 if most is None else total - most)
 
     def cost(self) -> tuple[int, int, int]:
         """What is least in the best one: missing bytes, cycles spent waiting, accesses by the rank of their room."""
@@ -77,7 +84,7 @@ class Spread:
         names = {block.name for block in found}
         pairs = {pair: trail for pair, trail in self.packing.pairs.items() if names.issuperset(pair)}
         made = solve(found, pairs, self.packing.step, thorough)
-        if made.size < self.size(r):
+        if aligned(made.size, BORDER) < self.size(r):
             for i in members:
                 self.at[r][i] = made.at[self.packing.found[i]]
 
@@ -90,11 +97,45 @@ class Spread:
 
 
 def spread(
-    found: Sequence[Block], pairs: Trails, rooms: Sequence[Room], heat: Mapping[str, int], step: int, thorough: bool
+    found: Sequence[Block],
+    pairs: Trails,
+    rooms: Sequence[Room],
+    heat: Mapping[str, int],
+    step: int,
+    thorough: bool,
+    most: int | None = None,
 ) -> Spread:
-    """The blocks over the rooms, fastest first.  heat: accesses by name of block."""
+    """The blocks over the rooms, fastest first.  heat: accesses by name of block; most: bytes of all rooms together, None for no limit.
+
+    Fewer trails hold where outputs and inputs lie in different rooms, so that all together may take more than one room alone would:
+    where that is too much, less of the faster ones is used.
+    """
     packing, hot = Packing(found, pairs, step), [heat.get(block.name, 0) for block in found]
     dense = sorted(range(len(found)), key=lambda i: (-hot[i] / max(found[i].bytes, 1), found[i].first, found[i].name))
+    best: Spread | None = None
+    for offered in _offers(rooms):
+        made = _filled(packing, offered, hot, dense, thorough)
+        if best is None or made.too_much(most) < best.too_much(most):
+            best = made
+        if not best.too_much(most):
+            break
+    assert best is not None
+    return best
+
+
+def _offers(rooms: Sequence[Room]) -> Iterator[list[Room]]:
+    """All of the rooms, then less and less of those before the last, then single ones; whole borders."""
+    yield [replace(room, bytes=room.bytes // BORDER * BORDER) for room in rooms]
+    for part in (3, 2, 1):
+        yield [*(replace(room, bytes=room.bytes * part // 4 // BORDER * BORDER) for room in rooms[:-1]), rooms[-1]]
+    for only in reversed(rooms[1:]):
+        yield [room if room is only else replace(room, bytes=0) for room in rooms]
+
+
+def _filled(
+    packing: Packing, rooms: Sequence[Room], hot: Sequence[int], dense: Sequence[int], thorough: bool
+) -> Spread:
+    """The blocks by density; where they do not fit that way, by the orders that pack well.  Then each room anew."""
     best = Spread.first_fit(packing, rooms, hot, dense)
     if best.missing:
         tried = [Spread.first_fit(packing, rooms, hot, order) for order in packing.orders()]

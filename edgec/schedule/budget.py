@@ -14,7 +14,7 @@ from edgec.schedule.choose import Decision, Wanted, choose, named
 from edgec.schedule.order import order
 from edgec.schedule.patches import Patched, patchings
 from edgec.schedule.plan import Plan, least_peak, plan
-from edgec.schedule.rooms import RESERVE, UNLIMITED, arena_rooms, beside, flash_of, ram_of
+from edgec.schedule.rooms import RESERVE, UNLIMITED, arena_limit, arena_rooms, beside, flash_of, ram_of
 from edgec.target import Target
 
 SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
@@ -36,9 +36,7 @@ def planned(
     anew, least recomputation first.
     """
     program = order(replace(program, target=target.name))
-    rooms = arena_rooms(target, program, options)
-    room = None if options.ram is None else options.ram - beside(program)
-    room = sum(r.bytes for r in rooms) if rooms else room
+    room = arena_limit(target, program, options)
     if kernels and (known := _replayed(program, kernels)) is not None:
         made, decisions = _planned(known.program, target, options, kernels, measured)
         return replace(made, patched=known), decisions
@@ -54,18 +52,20 @@ def planned(
             if _fits(other, room):
                 return replace(other, patched=patched), others
         least = min(least, reached)
-    patches = (
-        f"patches would need about {least} bytes" if least < made.program.arena else "patches would not fit either"
-    )
-    has = " and ".join(f"{r.bytes} bytes in {r.name}" for r in rooms)
-    allowed = [f"--ram allows {options.ram}"] * (options.ram is not None) + [
-        f"{target.name} has {has} for the arena"
-    ] * bool(rooms)
-    raise BudgetError(
-        f"the model needs {made.program.arena} bytes of arena and about {beside(program)} of stack and states, "
-        f"{', '.join(allowed)}; the peak is at step {peak_step(made.program)}; {patches}",
+    patches = f"would need about {least} bytes" if least < made.program.arena else "would not fit either"
+    raise _too_large(made, target, options, f"patches {patches}")
+
+
+def _too_large(made: Plan, target: Target, options: CompileOptions, patches: str) -> BudgetError:
+    """What a model needs, what there is, and what would help."""
+    rooms = " and ".join(f"{r.bytes} bytes in {r.name}" for r in arena_rooms(target, made.program))
+    limits = [] if options.ram is None else [f"--ram allows {options.ram}"]
+    limits += [f"{target.name} has {rooms} for the arena"] if rooms else []
+    return BudgetError(
+        f"the model needs {made.program.arena} bytes of arena and about {beside(made.program)} of stack and states, "
+        f"{', '.join(limits)}; the peak is at step {peak_step(made.program)}; {patches}",
         "reduce the resolution or the channels of that layer, take the input by rows (--input rows), give int8 instead of float32 "
-        f"(--calib), or {'raise --ram' if options.ram is not None else 'take a board with more memory'}",
+        f"(--calib), or {'take a board with more memory' if options.ram is None else 'raise --ram'}",
     )
 
 
@@ -129,19 +129,21 @@ def _planned(
 
 def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan:
     """The plan of a program whose kernels are decided."""
-    rooms = arena_rooms(target, program, options)
-    room = options.ram if options.ram is not None or options.optimize != "speed" else ram_of(target)
-    room = min(room, ram_of(target)) if rooms and room is not None else room
-    limit = None if room is None or options.optimize == "ram" else room - beside(program)
+    most = arena_limit(target, program, options)
+    limit = (
+        most if options.ram is not None else ram_of(target) - beside(program) if options.optimize == "speed" else None
+    )
+    limit = None if options.optimize == "ram" else limit
     return plan(
         program,
         target.isa,
         options.keep_input,
         limit,
-        stream=limit is None or room != UNLIMITED + RESERVE,
+        stream=limit is None or limit + beside(program) != UNLIMITED + RESERVE,
         pushed=options.input == "rows",
         slack=SLACK if options.optimize == "balanced" else None,
-        rooms=rooms,
+        rooms=arena_rooms(target, program),
+        most=most,
     )
 
 

@@ -112,6 +112,7 @@ def plan(
     pushed: bool = False,
     slack: float | None = None,
     rooms: Sequence[Room] = (),
+    most: int | None = None,
 ) -> Plan:
     """Schedules a lowered program for a target with these features.
 
@@ -119,7 +120,7 @@ def plan(
     whose predicted instructions are at most that many times those of the fastest, if that takes at most CAP times the RAM of the
     smallest of all; neither: the smallest schedule there is;
     stream: False keeps every step a segment of its own; pushed: the input arrives by rows; rooms: the target's memories for the arena,
-    fastest first, where it has several.
+    fastest first, where it has several; most: bytes of all of them together.
     """
     program = order(program)
     if pushed and program.states:
@@ -137,7 +138,7 @@ def plan(
     else:
         alone = [Choice(i, i, 0, 0, 0) for i in range(len(program.steps))]
         program = with_scratch(with_rings(segmented([select(program, features)], alone)))
-    placed = place(program, keep_input, thorough=True, rooms=rooms)
+    placed = place(program, keep_input, thorough=True, rooms=rooms, most=most)
     check(placed.program, keep_input)
     return Plan(placed.program, placed.lower_bound, missing=placed.missing)
 

@@ -101,11 +101,12 @@ class Regrouper:
         for i, step in steps.items():
             makers = [self.net.maker.get(self.net.bases[name].name, -1) for name in step.inputs]
             runs = [m for m, reach in zip(makers, step.reach, strict=True) if isinstance(reach, Run) and m in steps]
-            mine = next((members for members in found if step.group > 1 and set(runs) & set(members)), None)
-            if mine is None:
-                found.append([i])
+            mine = [members for members in found if step.group > 1 and set(runs) & set(members)]
+            if mine:  # a sum reads two makers: all that each of them goes with begins alike
+                mine[0] += [*(other for members in mine[1:] for other in members), i]
+                found = [members for members in found if not any(members is joined for joined in mine[1:])]
             else:
-                mine.append(i)
+                found.append([i])
         return [
             members
             for members in found

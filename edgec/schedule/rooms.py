@@ -24,10 +24,17 @@ def ram_of(target: Target) -> int:
     return sum(region.size - region.reserve for region in target.regions("arena")) or UNLIMITED + RESERVE
 
 
-def arena_rooms(target: Target, program: Program, options: CompileOptions) -> tuple[Room, ...]:
-    """What each memory has for the arena, together no more than --ram allows; () where the target has but one for it."""
-    limit = None if options.ram is None else options.ram - beside(program)
-    return _rooms(target, "arena", "data", beside(program), limit)
+def arena_rooms(target: Target, program: Program) -> tuple[Room, ...]:
+    """What each memory has for the arena; () where the target has but one for it."""
+    return _rooms(target, "arena", "data", beside(program))
+
+
+def arena_limit(target: Target, program: Program, options: CompileOptions) -> int | None:
+    """Bytes that the whole arena may take: what --ram leaves, and what several memories have; None for no limit."""
+    rooms = arena_rooms(target, program)
+    limits = [sum(room.bytes for room in rooms)] * bool(rooms)
+    limits += [] if options.ram is None else [options.ram - beside(program)]
+    return min(limits, default=None)
 
 
 def flash_of(target: Target) -> int:
@@ -36,22 +43,16 @@ def flash_of(target: Target) -> int:
     return sum(region.size - region.reserve for region in regions)
 
 
-def flash_rooms(target: Target, program: Program, options: CompileOptions) -> tuple[Room, ...]:
-    """What each memory has for the constants of a program with its kernels, together no more than --flash allows with the code; ()
-    where the target has but one for them."""
+def flash_rooms(target: Target, program: Program) -> tuple[Room, ...]:
+    """What each memory has for the constants of a program with its kernels; () where the target has but one for them."""
     keys = (key for step in program.steps for key in code_keys(kernel(step.kernel), site(program, step)))
     code = round(CODE[0] * code_of(keys, len(program.steps), program.target)) + CODE[1]
-    return _rooms(target, "weights", "code", code, None if options.flash is None else options.flash - code)
+    return _rooms(target, "weights", "code", code)
 
 
-def _rooms(target: Target, part: str, other: str, taken: int, limit: int | None) -> tuple[Room, ...]:
-    """Room for a part in each memory that may hold it, where there are several.  taken: bytes that the model needs where `other` is;
-    limit: bytes of all rooms together."""
+def _rooms(target: Target, part: str, other: str, taken: int) -> tuple[Room, ...]:
+    """Room for a part in each memory that may hold it, where there are several.  taken: bytes that the model needs where `other` is."""
     regions = target.regions(part)
-    left = UNLIMITED if limit is None else max(limit, 0)
-    rooms = []
-    for region in regions if len(regions) > 1 else ():
-        own = region.size - region.reserve - (taken if other in region.holds else 0)
-        rooms.append(Room(region.name, min(max(own, 0), left), region.wait_states))
-        left -= rooms[-1].bytes
-    return tuple(rooms)
+    left = (m.size - m.reserve - (taken if other in m.holds else 0) for m in regions)
+    rooms = (Room(m.name, max(size, 0), m.wait_states) for m, size in zip(regions, left, strict=True))
+    return tuple(rooms) if len(regions) > 1 else ()

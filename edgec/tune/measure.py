@@ -74,7 +74,7 @@ def tuned(
         kernels = {name: made[min(number, len(made) - 1)].kernel for name, made in choices.items()}
         steps = tuple(replace(step, kernel=kernels.get(step.name, "")) for step in program.steps)
         made = scheduled(program.with_(steps=steps), target, options).program
-        source = emit(made, target.isa, package.version(), flash_rooms(target, made, options))
+        source = emit(made, target.isa, package.version(), flash_rooms(target, made))
         with tempfile.TemporaryDirectory(prefix="edgec-tune-") as scratch:
             folder = Path(scratch) / "package"
             content = json.dumps(manifest(made, source, head)).encode()

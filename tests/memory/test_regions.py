@@ -126,29 +126,42 @@ def test_the_densest_blocks_lie_in_the_fastest_memory() -> None:
     heat = {"cold": 4000, "hot": 90000, "warm": 5000, "late": 100}
     made = spread(found, {}, [Room("fast", 220), Room("slow", 1 << 20, 4)], heat, ALIGN, True)
     assert [made.packing.found[i].name for i in made.members(0)] == ["hot", "warm", "late"]
-    assert (made.size(0), made.size(1), made.missing) == (200, 400, 0)
+    assert (made.size(0), made.size(1), made.missing) == (208, 400, 0)
+
+
+def test_less_of_the_fast_memory_where_all_together_would_be_too_much() -> None:
+    """An output over its input takes 608 bytes in one memory; in two, 1008."""
+    found = [Block("x", 608, 0, 1), Block("y", 400, 1, 2), Block("hot", 64, 0, 2)]
+    pairs, heat = {("y", "x"): Trail(0)}, {"x": 500, "y": 5000, "hot": 9000}
+    rooms = [Room("fast", 480), Room("slow", 1 << 20, 4)]
+    sizes = [
+        [made.size(r) for r in (0, 1)]
+        for made in (spread(found, pairs, rooms, heat, ALIGN, True, most) for most in (None, 700))
+    ]
+    assert sizes == [[464, 608], [64, 608]]
 
 
 def test_what_packs_well_is_tried_where_what_is_hot_first_leaves_no_room() -> None:
     """By density `hot` goes first, and then neither memory holds `wide`; the other way round all fit."""
-    found = [Block("hot", 40, 0, 1), Block("wide", 100, 0, 1)]
+    found = [Block("hot", 40, 0, 1), Block("wide", 96, 0, 1)]
     made = spread(found, {}, [Room("fast", 100), Room("slow", 48, 4)], {"hot": 1000, "wide": 100}, ALIGN, True)
     assert (made.members(0), made.members(1), made.missing) == ([1], [0], 0)
     made = spread(found, {}, [Room("fast", 64), Room("slow", 48, 4)], {"hot": 1000, "wide": 100}, ALIGN, True)
-    assert made.missing == 52
+    assert made.missing == 48
 
 
 @settings(max_examples=100, deadline=None)
-@given(lifetimes(), st.lists(st.integers(0, 40), min_size=1, max_size=3), st.data())
+@given(lifetimes(), st.lists(st.integers(0, 10), min_size=1, max_size=3), st.data())
 def test_blocks_of_one_memory_keep_apart(found: list[Block], sizes: list[int], data: st.DataObject) -> None:
     """Whatever blocks, trails and heat: each in one room, together within its size, overlapping only as trails allow."""
     pairs: dict[tuple[str, str], Trail] = data.draw(trailing(found))
     heat = {block.name: data.draw(st.integers(0, 100)) for block in found}
-    rooms = [Room(f"m{n}", 4 * size, n) for n, size in enumerate(sizes)]
+    rooms = [Room(f"m{n}", 16 * size, n) for n, size in enumerate(sizes)]
     made = spread(found, pairs, rooms, heat, ALIGN, False)
+    assert all(room.bytes <= whole.bytes for room, whole in zip(made.rooms, rooms, strict=True))
     homes = [i for r in range(len(rooms)) for i in made.members(r)]
     assert sorted(homes) == list(range(len(found)))
-    for r, room in enumerate(rooms):
+    for r, room in enumerate(made.rooms):
         inside = {found[i]: made.at[r][i] for i in made.members(r)}
         assert made.size(r) <= room.bytes + (made.missing if r == len(rooms) - 1 else 0)
         together = [(a, b) for a in inside for b in inside if a.name < b.name and a.meets(b)]

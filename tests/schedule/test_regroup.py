@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgec.ir.program import Program, site
+from edgec.ir.program import Port, Program, site
 from edgec.memory.check import check
 from edgec.memory.place import place
 from edgec.schedule.budget import SLACK
@@ -18,7 +18,7 @@ from edgec.schedule.segment import choices, cut, with_rings, with_scratch
 from edgec.schedule.select import select, tiles
 from edgec.schedule.stream import Net
 from edgec.schedule.tradeoff import predicted
-from tests.conformance.pipelines import pipelines
+from tests.conformance.pipelines import Builder, pipelines
 
 DSP = frozenset({"dsp"})
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -85,3 +85,14 @@ def test_tiles_are_of_kernels_that_read_runs() -> None:
     assert found["dw"] == [1]
     assert found["expand"] == [1, 2, 4, 8]
     assert tiles(site(made, made.steps[0]))[0] == made.steps[0]
+
+
+def test_a_sum_begins_like_both_of_its_makers() -> None:
+    """It reads the rows of both as runs, so that a first call of fewer rows must be so for all three or for none."""
+    builder = Builder((1, 8, 4, 8), 1)
+    x = builder.buffers[0]
+    y = builder.residual(builder.dense(x, 8), builder.dense(x, 8))
+    ports = (Port("x", x.name, x.shape),), (Port("y", y.name, y.shape),)
+    made = select(Program("net", tuple(builder.buffers), tuple(builder.steps), *ports), DSP, alone=False)
+    wider = {i: replace(step, group=2) for i, step in enumerate(made.steps)}
+    assert Regrouper(Net(made)).phases(wider) == [[0, 1, 2]]
