@@ -158,6 +158,41 @@ def build(
     return {**document, "toolchain": image.toolchain, "artifacts": artifacts, "sizes": asdict(image.sizes)}
 
 
+def flash(
+    folder: str | Path,
+    *,
+    tool: str | None = None,
+    probe: str | None = None,
+    port: str | None = None,
+    only: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Write a package's firmware to its board, built first where it is not, and ask the board what it then runs.
+
+    tool: one of edgec.flash's; without, one that is installed and has its probe plugged in.
+    probe: which of several: a probe's id, a drive, for gdb the server's host:port.
+    port: URL of the serial line; without, the one USB port that is the board's, if there is just one.
+    only: weights or code, where the board gives weights a flash region of their own.
+    dry_run: say what would be run, run nothing.
+    """
+    from edgec.flash import flash as flash_board
+    from edgec.harness.link import serial_ports
+    from edgec.target import load_target
+    from edgec.toolchain.package import load_package
+
+    package = load_package(folder)
+    target = load_target(package.target)
+    if not target.port:
+        raise UsageError(f"'{target.name}' is no board to flash", "compile for a board: edgec targets lists them")
+    elf = Path(folder) / "build" / "firmware.elf"
+    if not elf.is_file() or package.build_hash().encode() not in elf.read_bytes():
+        build(folder)
+    found = [found.device for found in serial_ports() if found.usb in target.serial.usb]
+    port = found[0] if port is None and len(found) == 1 else port
+    options = {"tool": tool, "probe": probe, "port": port, "only": only, "dry_run": dry_run}
+    return {"dir": str(folder), **flash_board(elf, target, package.build_hash(), **options)}  # type: ignore[arg-type]
+
+
 def _build_native(folder: Path, target: str) -> dict[str, Any]:
     from edgec.target import load_target
     from edgec.toolchain.cross import cross_compiler

@@ -25,6 +25,10 @@ class Artifact(CompileResult):
         """Firmware, a library or an npm package; see edgec.build."""
         return api.build(self.dir, samples, trace=trace)
 
+    def flash(self, **options: Any) -> dict[str, Any]:
+        """The firmware onto a board; see edgec.flash."""
+        return api.flash(self.dir, **options)
+
     def verify(self, inputs: Samples | None = None, on: str = "host", layers: bool = False) -> dict[str, Any]:
         """Compiled code against the reference and onnxruntime; see edgec.verify."""
         return api.verify(self.dir, inputs, on, layers)

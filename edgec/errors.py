@@ -8,6 +8,7 @@
     |- BudgetError       3  the result does not fit --ram or --flash
     |- ToolMissingError  4  a compiler, emulator or package is not installed
     |- BuildError        1  a tool was run and failed
+    |- FlashError        1  the board could not be programmed, or does not run what was
     |- VerifyError       1  the compiled code disagrees with its reference
     `- LinkError         1  the serial line did not answer as the protocol says
 
@@ -72,6 +73,10 @@ class ToolMissingError(EdgecError):
 
 class BuildError(EdgecError):
     """An external tool was started and failed."""
+
+
+class FlashError(EdgecError):
+    """A flash tool failed, or the board does not answer as the flashed firmware would."""
 
 
 class VerifyError(EdgecError):

@@ -23,6 +23,7 @@ CONTRACT = {
     "analyze": "--target --json",
     "quantize": "--calib --out --json",
     "build": "--json",
+    "flash": "--tool --probe --port --only --dry-run --json",
     "verify": "--inputs --on --layers --json",
     "bench": "--port --emulate --layers --runs --inputs --json",
     "report": "--against --json",

@@ -179,6 +179,20 @@ def built(document: Document) -> RenderableType:
     return facts(rows)
 
 
+def flashed(document: Document) -> RenderableType:
+    """What `flash` wrote, or would."""
+    pieces = ", ".join(f"{p['kind']} {kb(p['bytes'])} at {p['address']:#010x}" for p in document["pieces"])
+    rows = [("board", document["board"]), ("tool", document["tool"]), ("flash", pieces)]
+    rows += [("command", command) for command in document["commands"]]
+    if not document["flashed"]:
+        rows.append(("done", "nothing: leave out --dry-run to do it"))
+    elif document["answered"]:
+        rows.append(("board runs", f"build {document['answered']}, as flashed ({document['port']})"))
+    else:
+        rows.append(("board runs", "not asked: no serial port is known to be the board's; name it with --port URL"))
+    return facts(rows)
+
+
 def verified(document: Document) -> RenderableType:
     """What `verify` found."""
     verdict = Text("same", "bold green") if document["ok"] else Text("different", "bold red")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgec.toolchain.sizes import elf_contents, elf_places
 
-__all__ = ["boot_crc32", "seal"]
+__all__ = ["boot_crc32", "code_of", "seal"]
 
 SEAL_BYTES = 12  # magic, CRC-32 of the code, CRC-32 of the weights behind it
 
@@ -36,6 +36,12 @@ def seal(elf: Path) -> None:
         at = places["boot2_checksum"]
         fill(at, boot_crc32(bytes(image[at - 252 : at])))
     elf.write_bytes(bytes(image))
+
+
+def code_of(elf: Path) -> int:
+    """What a sealed image calls its code: equal where other weights may be put beside it."""
+    at = elf_places(elf, ("edgec_code",))["edgec_code"]
+    return int.from_bytes(elf.read_bytes()[at : at + 4], "little")
 
 
 def boot_crc32(data: bytes) -> int:

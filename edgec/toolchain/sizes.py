@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
-    "ElfSizes", "Symbol", "binary_image", "elf_contents", "elf_places", "elf_sections", "elf_segments", "elf_sizes", "elf_symbols", "intel_hex",
-    "undefined_symbols",
+    "ElfSizes", "Symbol", "binary_image", "elf_contents", "elf_places", "elf_sections", "elf_segments", "elf_sizes",
+    "elf_symbols", "intel_hex", "undefined_symbols", "write_hex",
 ]  # fmt: skip
 
 _ALLOC, _WRITE = 2, 1
@@ -147,7 +147,12 @@ def binary_image(elf: Path, out: Path) -> Path:
 
 
 def intel_hex(elf: Path, out: Path) -> Path:
-    """Writes all segments as Intel HEX (extended linear addresses, 16 bytes a line)."""
+    """Writes all segments as Intel HEX."""
+    return write_hex(elf_segments(elf), out)
+
+
+def write_hex(pieces: Sequence[tuple[int, bytes]], out: Path) -> Path:
+    """Writes (address, bytes) pieces as Intel HEX (extended linear addresses, 16 bytes a line)."""
 
     def record(kind: int, address: int, data: bytes) -> str:
         body = bytes([len(data), address >> 8, address & 255, kind]) + data
@@ -155,7 +160,7 @@ def intel_hex(elf: Path, out: Path) -> Path:
 
     lines: list[str] = []
     upper = -1
-    for base, data in elf_segments(elf):
+    for base, data in pieces:
         at = 0
         while at < len(data):
             address = base + at

@@ -29,6 +29,9 @@ static void extra_info(void)
     const edgec_model *model = infer_model();
     bracketed("m-edgec-model-[", model->name);
     bracketed("m-edgec-build-[", weights_fault() == NULL ? model->build_hash : "unknown");
+    text("m-edgec-code-[");
+    text_hex(edgec_code, 8);
+    text_line("]");
     text_number_line("m-edgec-arena-", model->arena_bytes, "");
     text_number_line("m-edgec-clock-", port_clock_hz(), "");
     text_number_line("m-edgec-steps-", model->steps, "");
