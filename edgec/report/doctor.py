@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from edgec.flash.tools import TOOLS as FLASH_TOOLS
+from edgec.flash.tools import Tool as FlashTool
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -53,7 +56,8 @@ PACKAGES = (
 
 def examine() -> dict[str, Any]:
     """`{"tools": [{name, found, version, needed_for, get}]}`: programs first, packages after them."""
-    rows = [_tool(tool) for tool in TOOLS] + [_package(package) for package in PACKAGES]
+    rows = [_tool(tool) for tool in TOOLS] + [_flash_tool(tool) for tool in FLASH_TOOLS.values() if tool.programs]
+    rows += [_package(package) for package in PACKAGES]
     return {"tools": rows, "ready": all(row["found"] for row in rows[:3])}
 
 
@@ -66,6 +70,10 @@ def _tool(tool: Tool) -> dict[str, Any]:
         "needed_for": tool.needed_for,
         "get": f"apt-get install {tool.packages}",
     }
+
+
+def _flash_tool(tool: FlashTool) -> dict[str, Any]:
+    return {**_tool(Tool(tool.programs, f"flash --tool {tool.name}", "")), "get": tool.get}
 
 
 def _version(path: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from edgec.emulate.boards import start_board
 from edgec.errors import LinkError
-from edgec.harness.bench import infer, output_bytes
+from edgec.harness.commands import infer, output_bytes
 from edgec.harness.link import Link
 from edgec.target import load_target
 from edgec.toolchain.firmware import build_firmware
