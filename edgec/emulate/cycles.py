@@ -28,7 +28,7 @@ _BRANCH = ("b", "cbz", "cbnz", "bx", "bl", "blx", "tbb", "tbh")
 @dataclass(frozen=True)
 class _Instruction:
     key: str
-    """What timing rules match: the mnemonic, `_pc` appended when it writes the program counter, `_imm`, `_64`, `_2`."""
+    """What timing rules match: the mnemonic, `_pc` appended when it writes the program counter, `_imm`, `_64`, `_core`."""
     name: str
     registers: int
     conditional: bool
@@ -139,8 +139,8 @@ def _instruction(mnemonic: str, operands: str) -> _Instruction:
         key += "_imm"
     elif name in ("vldr", "vstr") and target.startswith("d"):
         key += "_64"
-    elif name == "vmov" and len(re.findall(r"\b(?:r\d+|sb|sl|fp|ip|lr)\b", operands)) == 2:
-        key += "_2"
+    elif name == "vmov" and "[" not in operands and re.search(r"\b(?:r\d+|sb|sl|fp|ip|lr)\b", operands):
+        key += "_core"
     return _Instruction(key, name, count, conditional, target, address)
 
 

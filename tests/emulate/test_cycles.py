@@ -52,7 +52,9 @@ M4 = [
     ("vldmia r0!, {s0-s3}", 5, 0),
     ("vldmia r0!, {d0-d3}", 9, 0),
     ("vldr d0, [r0]", 3, 0),
-    ("vmov r0, s0; vmov s0, s1, r0, r1", 3, 0),
+    ("vmov r0, s0; vmov s0, s1, r0, r1; vmov s2, r0", 6, 0),
+    ("vmov s0, s1; vmov.f32 s2, #1.0", 2, 0),
+    ("isb; mrs r0, primask", 5, 0),
     ("vdiv.f32 s0, s1, s2", 14, 0),
 ]
 
