@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench sweep wheel clean tools board-tools venv
+.PHONY: help demo test lint bench sweep fuzz wheel clean tools board-tools venv
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ bench: venv tools ## measure the models of ../shared (if there) and write the fi
 
 sweep: venv tools ## the slow tests: more random graphs, more samples
 	@$(BIN)/pytest $(PYTEST_ARGS) -m slow
+
+fuzz: venv tools ## the serial harness under libFuzzer and sanitizers, SECONDS=60; findings in build/fuzz
+	@$(BIN)/python -m tests.fuzz.serial
 
 wheel: venv ## dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build
