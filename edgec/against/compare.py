@@ -13,6 +13,7 @@ from edgec.against.rounds import ratios, spread
 from edgec.errors import InputError, UsageError
 from edgec.ir.program import Array
 from edgec.target import load_target
+from edgec.toolchain.package import Package
 
 __all__ = ["NAMES", "ROUNDS", "compare"]
 
@@ -65,6 +66,7 @@ def compare(
         "model": question.package.model_file,
         "target": question.package.target,
         "macs": question.package.macs,
+        "ram": _ram(question.package),
         "where": where,
         "threads": 1,
         "rounds": rounds,
@@ -105,3 +107,10 @@ def _models(
         else:
             chosen[name] = by_suffix[known[name]]
     return chosen, skipped
+
+
+def _ram(package: Package) -> dict[str, int]:
+    """Bytes that an inference of edgec's needs, by the plan; the stack, and what an engine takes for itself, apart."""
+    state = int(package.manifest.get("state_bytes", 0))
+    parts = {"arena": package.arena_bytes, "scratch": package.scratch_bytes, "state": state}
+    return {**parts, "total": sum(parts.values())}

@@ -15,7 +15,7 @@ import numpy as np
 from edgec.emulate.counts import layer_instructions, read_counts, write_map
 from edgec.emulate.plugin import plugin_library
 from edgec.emulate.run import Samples, all_bytes
-from edgec.errors import BuildError, ToolMissingError
+from edgec.errors import BuildError, ToolMissingError, UsageError
 from edgec.target import Target, Variant
 from edgec.toolchain.cross import Program, build_program
 from edgec.toolchain.package import Package, load_package
@@ -32,6 +32,11 @@ def measure_program(folder: Path | str, target: Target, inputs: Samples | None =
 
     What is counted is the library of all variants of `target` on a processor that has just the measured one.
     """
+    if target.cpu not in QEMU:
+        raise UsageError(
+            f"nothing counts the instructions of {target.name}: its engines compile it anew",
+            "for times: edgec bench DIR --against onnxruntime-web",
+        )
     package = load_package(folder)
     variant = next(v for v in target.variants if v.name == target.measured)
     program = _program(package, target, variant, False)

@@ -80,18 +80,13 @@ def raced(document: Document) -> RenderableType:
             ]
             cells.append(f"{row['difference']:.2g}")
         lines.append((" ".join(filter(None, (row["version"], row["note"]))), *cells, *[""] * (7 - len(cells))))
-    columns = (
-        "runtime",
-        "µs",
-        "quartiles",
-        "processor µs",
-        "ratio",
-        "its quartiles",
-        "by processor",
-        "outputs differ by",
-    )
+    times = ("µs", "quartiles", "processor µs")
+    columns = ("runtime", *times, "ratio", "its quartiles", "by processor", "outputs differ by")
     place = f"{document['where']}, one thread, medians of {document['rounds']} rounds in turns"
-    head = facts([("model", document["model"]), ("target", target_line(document)), ("measured on", place)])
+    ram = document["ram"]
+    memory = f"{number(ram['total'])} B  ({', '.join(f'{name} {number(ram[name])}' for name in ('arena', 'scratch', 'state'))})"
+    measured_on = [("RAM", memory), ("measured on", place)]
+    head = facts([("model", document["model"]), ("target", target_line(document)), *measured_on])
     skipped = [(entry["name"], entry["why"]) for entry in document["skipped"]]
     more = [table(("not measured", "why"), skipped)] if skipped else []
     return Group(head, table(columns, lines, right=", ".join(columns[1:])), *more)

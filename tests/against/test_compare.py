@@ -16,6 +16,7 @@ from edgec.against.compare import compare
 from edgec.cli.app import run
 from edgec.errors import InputError, ToolMissingError, UsageError
 from edgec.toolchain import npm
+from edgec.toolchain.package import load_package
 
 QUICK = {"rounds": 3, "seconds": 0.001}
 
@@ -38,6 +39,7 @@ def test_onnxruntime_here(digits: Path, tmp_path: Path) -> None:
     assert (own["name"], other["name"]) == ("edgec", "onnxruntime")
     assert own["ratio"] is None and other["ratio"]["median"] > 0 and other["microseconds"]["best"] > 0
     assert other["difference"] < 0.05
+    assert document["ram"]["arena"] == load_package(tmp_path / "host").arena_bytes <= document["ram"]["total"]
     why = {entry["name"]: entry["why"] for entry in document["skipped"]}
     assert "--model MODEL.tflite" in why["litert"] and "wasm32-simd" in why["onnxruntime-web"]
     json.dumps(document)

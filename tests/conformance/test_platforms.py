@@ -10,7 +10,9 @@ import pytest
 
 from edgec import api
 from edgec.emulate.user import measure_program
+from edgec.errors import BudgetError, UsageError
 from edgec.target import load_target
+from edgec.toolchain.package import load_package
 
 needs_arm64 = pytest.mark.skipif(
     not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc")),
@@ -37,12 +39,31 @@ def test_counts_are_exact_and_small(shared: Path, tmp_path: Path) -> None:
     assert first["instructions"] == second["instructions"] < 600_000
     assert first["processor"] == "cortex-a76"
     assert first["ram"]["stack"] > 0
+    assert first["ram"]["arena"] == load_package(tmp_path).arena_bytes
     target = load_target("linux-arm64")
     for variant in target.variants:  # what it costs that the library chooses
         chosen = measure_program(tmp_path, replace(target, measured=variant.name))
         alone = measure_program(tmp_path, replace(target, measured=variant.name, variants=(variant,)))
         assert chosen["output_crc32"] == alone["output_crc32"]
         assert chosen["instructions"] < 1.001 * alone["instructions"]
+
+
+@pytest.mark.parametrize("target", ["linux-arm64", "wasm32-simd"])
+def test_memory_is_planned_as_everywhere(target: str, shared: Path, tmp_path: Path) -> None:
+    """The arena of a platform is the planner's: smaller where that is asked for, never above the budget."""
+    arena = {}
+    for name, options in {"balanced": {}, "ram": {"optimize": "ram"}, "budget": {"ram": "9K"}}.items():
+        made = api.compile(shared / "models/kws_int8_qdq.onnx", tmp_path / name, target=target, **options)
+        arena[name] = made.manifest["arena_bytes"] + made.manifest["scratch_bytes"]
+    assert arena["ram"] <= arena["budget"] <= 9 * 1024 < arena["balanced"]
+    with pytest.raises(BudgetError):
+        api.compile(shared / "models/kws_int8_qdq.onnx", tmp_path / "none", target=target, ram="2K")
+
+
+def test_nothing_counts_webassembly(digits: Path, tmp_path: Path) -> None:
+    api.compile(digits / "digits.onnx", tmp_path, target="wasm32-simd")
+    with pytest.raises(UsageError, match="nothing counts"):
+        api.bench(tmp_path, emulate=True)
 
 
 @needs_arm64
