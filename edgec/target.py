@@ -13,6 +13,7 @@ there is one, a QEMU machine.  `load_target` joins the two, so that the rest of 
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -285,6 +286,8 @@ def _memory(path: Path, entry: Mapping[str, Any]) -> Memory:
         wait_states=_number(path, entry, "wait_states") if "wait_states" in entry else 0,
         reserve=_number(path, entry, "reserve") if "reserve" in entry else 0,
     )
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", region.name):  # it becomes part of C names and sections
+        raise _broken(path, f"memory '{region.name}': a name has small letters, digits and single _")
     if region.kind not in ("ram", "flash"):
         raise _broken(path, f"memory '{region.name}': kind must be ram or flash, not '{region.kind}'")
     if region.size <= 0 or region.origin < 0 or region.origin + region.size > 1 << 32:

@@ -238,7 +238,7 @@ class Program:
         """RAM of the states, beside the arena."""
         return sum(self.by_name[state.input.buffer].bytes for state in self.states)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Region, ...]:
         """The regions; where there is but the one memory, the whole arena without a name."""
         return self.regions or (Region("", 0, self.arena),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgec.ir.program import Program, site
 from edgec.kernels.predict import code_keys, code_of
 from edgec.kernels.registry import kernel
@@ -11,6 +13,7 @@ from edgec.target import Target
 
 RESERVE = 768  # bytes of RAM for the stack and the counters of the library, beside the arena
 UNLIMITED = 1 << 40
+GUARDS = 32  # bytes of each memory for the words around its piece of the arena that tell of an overrun
 CODE = 1.05, 512  # what the code may take at most: times as much as predicted, and bytes more
 
 
@@ -26,7 +29,8 @@ def ram_of(target: Target) -> int:
 
 def arena_rooms(target: Target, program: Program) -> tuple[Room, ...]:
     """What each memory has for the arena; () where the target has but one for it."""
-    return _rooms(target, "arena", "data", beside(program))
+    rooms = _rooms(target, "arena", "data", beside(program))
+    return tuple(replace(room, bytes=max(room.bytes - GUARDS, 0)) for room in rooms)
 
 
 def arena_limit(target: Target, program: Program, options: CompileOptions) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -178,8 +179,10 @@ class _Build:
             run_tool([*command, *map(str, objects), *libraries, "-o", str(elf)])
         except BuildError as error:
             if "overflowed" in error.hint or "will not fit" in error.hint:
+                found = re.findall(r"region [`'](\w+)':? overflowed by (\d+) bytes", error.hint)
+                over = ", ".join(f"{name} by {size} bytes" for name, size in dict.fromkeys(found))
                 raise BudgetError(
-                    f"the firmware does not fit the memory of '{target.name}': {error.message.split(': ', 1)[-1]}",
+                    f"the firmware does not fit the memory of '{target.name}': {over or error.message.split(': ', 1)[-1]}",
                     hint="compile with --ram and --flash to see what takes the space, or take a bigger board",
                 ) from error
             raise

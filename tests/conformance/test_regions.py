@@ -143,7 +143,7 @@ def test_budgets_count_all_memories_and_name_them(shared: Path, tmp_path: Path) 
     """--ram and --flash are of all regions together; what does not fit says which there are."""
     model = shared / "models" / "kws_int8_qdq.onnx"
     with pytest.raises(
-        BudgetError, match="--ram allows 4096, mps2-an500-regions has 16384 bytes in dtcm and 8388608 bytes in psram"
+        BudgetError, match="--ram allows 4096, mps2-an500-regions has 16352 bytes in dtcm and 8388576 bytes in psram"
     ):
         compile_model(model, CompileOptions(target=BOARD, ram=4096), tmp_path / "a")
     with pytest.raises(BudgetError, match="--flash allows 20000 in flash and qspi together"):

@@ -114,6 +114,7 @@ def test_regions_of_one_part_are_ordered_by_speed(tmp_path: Path, monkeypatch: p
         (BOARD + 'holds = ["soup"]\n', CPU, "holds takes"),
         (BOARD + 'holds = ["weights"]\n', CPU, "where the kind is ram, not 'weights'"),
         (BOARD + "reserve = 17\n", CPU, "reserve is within"),
+        (BOARD.replace('"m"', '"A B"'), CPU, "small letters"),
         (BOARD + "wait_states = -1\n", CPU, "not negative"),
         (BOARD + REGION.replace('"n"', '"m"'), CPU, "one name"),
         (BOARD + 'holds = ["data"]\n' + REGION + 'holds = ["data"]\n', CPU, "cannot be spread"),
