@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tomllib
 import zlib
@@ -15,6 +16,7 @@ from edgec.target import load_target
 from edgec.toolchain.firmware import build_firmware
 from edgec.toolchain.seal import boot_crc32
 from edgec.toolchain.sizes import elf_sections, elf_segments, elf_symbols
+from tests.conftest import ROOT
 from tests.harness import fake_package
 from tests.toolchain.debugger import SP, StandIn, Talker, debug
 
@@ -145,6 +147,24 @@ def test_h743_starts_as_far_as_there_is_memory(images: dict[str, Path]) -> None:
         debugger.run({}, until=talker.symbols["start"])
         assert debugger.word(0xE000ED08) == talker.symbols["vectors"]
         assert debugger.word(0xE000ED88) >> 20 & 0xF == 0xF  # the FPU is on
+
+
+def test_the_page_shows_the_board_as_it_is() -> None:
+    """docs/adding-a-board.md walks through one file: each of its numbers is in that file."""
+    page = (ROOT / "docs" / "adding-a-board.md").read_text(encoding="utf-8")
+    block = re.search(
+        r"## 2\. The TOML: `(targets/board/[\w-]+\.toml)`\n\n```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE
+    )
+    assert block is not None
+    shown, whole = tomllib.loads(block[2]), tomllib.loads((ROOT / block[1]).read_text(encoding="utf-8"))
+    regions = {region["name"]: region for region in whole.pop("memory")}
+    for region in shown.pop("memory"):
+        assert region.items() <= regions[region["name"]].items()
+    assert set(shown["serial"].pop("usb")) <= set(whole["serial"].pop("usb"))
+    for key, value in shown.items():
+        assert value.items() <= whole[key].items() if isinstance(value, dict) else value == whole[key]
+    for name in re.findall(r"`((?:stm32|nrf5|rp2|mps2|cortex_m)/\w+\.\w+)`", page):
+        assert (firmware_dir() / "port" / name).is_file(), name
 
 
 def test_port_files_exist_and_are_short() -> None:
