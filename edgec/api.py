@@ -122,7 +122,7 @@ def build(
     trace: bool = False,
 ) -> dict[str, Any]:
     """Build a compiled package: firmware for its board (for a CPU the emulated one), libraries as a CMake package for 64-bit
-    Arm, an npm package for WebAssembly, a shared library for the host.
+    Arm and for this machine, an npm package for WebAssembly.
 
     samples: what the npm package's page shows, DATA.npz or arrays by input name; without, the ones verify makes.  labels: the names
     of the classes there, or a text file with one on a line.
@@ -144,12 +144,8 @@ def build(
         from edgec.verify.ffi import build_module
 
         return {**document, "artifacts": {"tvm module": str(build_module(folder))}}
-    if target["cpu"] == "arm64":
-        return {**document, **_build_native(folder, target["name"])}
     if board is None:
-        from edgec.toolchain.host import build_shared
-
-        return {**document, "artifacts": {"library": str(build_shared(folder))}}
+        return {**document, **_build_native(folder, target["name"])}
     from edgec.target import load_target
     from edgec.toolchain.firmware import build_firmware
 
@@ -194,13 +190,15 @@ def flash(
 
 
 def _build_native(folder: Path, target: str) -> dict[str, Any]:
+    import platform
+
     from edgec.target import load_target
     from edgec.toolchain.cross import cross_compiler
     from edgec.toolchain.native import build_native
 
     chosen = load_target(target)
     compiler = cross_compiler(chosen)
-    files = build_native(folder, chosen, compiler, "aarch64")
+    files = build_native(folder, chosen, compiler, platform.machine() if chosen.kind == "host" else "aarch64")
     return {"toolchain": compiler.name, "artifacts": {name: str(path) for name, path in files.items()}}
 
 

@@ -184,7 +184,7 @@ def load_target(name: str) -> Target:
     if kind == "host":
         return Target(
             name=name, kind="host", description=_text(path, data, "description"), cpu="host", board=None,
-            isa=frozenset(), flags=_strings(path, data, "flags"),
+            isa=_features(path, data), flags=_strings(path, data, "flags"), variants=_variants(path, data),
         )  # fmt: skip
     if kind == "platform":
         return _platform(name, path, data)

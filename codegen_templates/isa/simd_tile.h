@@ -1,3 +1,4 @@
+{% import "isa/simd_tile_wide.h" as wide with context %}
 {% import "isa/simd_tile_pairs.h" as pairs with context %}
 {# A tile of the SIMD matrix kernels.  pixels, vectors: its size (a vector is 4 channels); left: accumulators are shifted up; cut: the last channels
    are not there.  Its inner loop has three forms:
@@ -125,6 +126,14 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
 }
 {% endmacro %}
 {# A module is loaded over the network: what is seldom run goes pixel by pixel there, and everywhere what would only be long. #}
+{% set has_wide = "x86" in features and vectors == 4 and not cut %}
+{% if has_wide %}
+#if defined(EDGEC_WIDE) && EDGEC_WIDE == 512
+{{ wide.tile(name, 512, left) -}}
+#elif defined(EDGEC_WIDE)
+{{ wide.tile(name, 256, left) -}}
+#else
+{% endif %}
 {% if "neon" in features %}
 {% if pixels > 1 %}
 #if defined(EDGEC_PAIRS)
@@ -148,5 +157,8 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_t *t, int first, int bloc
 #endif
 {% endif %}
 {% if "neon" in features %}
+#endif
+{% endif %}
+{% if has_wide %}
 #endif
 {% endif %}

@@ -1,3 +1,4 @@
+{% import "isa/simd_tile_wide.h" as wide with context %}
 {# A tile of the float matrix kernels.  pixels, vectors: its size (a vector is 4 channels); cut: the last channels are not there.
    Its inner loop has two forms: lanes, four elements of each pixel are loaded, one is a lane of the product; elements, one at a time,
    for few registers, and engines that keep to the order of the sums. #}
@@ -84,6 +85,14 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int 
     }
 }
 {% endmacro %}
+{% set has_wide = "x86" in features and vectors == 4 and not cut %}
+{% if has_wide %}
+#if defined(EDGEC_WIDE) && EDGEC_WIDE == 512
+{{ wide.tile_f32(name, 512) -}}
+#elif defined(EDGEC_WIDE)
+{{ wide.tile_f32(name, 256) -}}
+#else
+{% endif %}
 {% if "neon" in features %}
 #if defined(EDGEC_FMA_LANE)
 {{ tile("lanes") -}}
@@ -91,5 +100,8 @@ static EDGEC_NOINLINE void {{ name }}(const edgec_tile_f32_t *t, int first, int 
 {% endif %}
 {{ tile("elements") -}}
 {% if "neon" in features %}
+#endif
+{% endif %}
+{% if has_wide %}
 #endif
 {% endif %}

@@ -98,7 +98,7 @@ def run_program(
 ) -> tuple[bytes, bytes]:
     """(output bytes of every sample, trace of them; see firmware/harness/batch.c) of input bytes, one sample after another.
 
-    variant: on whose processor; the program is that of all variants of `target`.
+    variant: on whose processor; the program is that of all variants of `target`.  Of the host: just this variant, on this machine.
     """
     package = load_package(folder)
     program = _program(package, target, variant, trace)
@@ -108,7 +108,7 @@ def run_program(
 
 
 def _program(package: Package, target: Target, variant: Variant, trace: bool) -> Program:
-    if package.objects(variant.name):  # what TVM compiled is there for one variant at a time
+    if target.kind == "host" or package.objects(variant.name):  # what TVM compiled is there for one variant at a time
         target = replace(target, variants=(variant,))
     only = f"-{target.variants[0].name}" if len(target.variants) == 1 else ""
     out = package.path / "build" / f"{target.cpu}{only}{'-trace' if trace else ''}"
@@ -118,11 +118,13 @@ def _program(package: Package, target: Target, variant: Variant, trace: bool) ->
 def _run(
     program: Program, target: Target, variant: Variant, work: Path, raw: bytes, extra: list[str] | None = None
 ) -> bytes:
-    qemu = shutil.which(QEMU[target.cpu])
-    if qemu is None:
-        raise ToolMissingError(f"{QEMU[target.cpu]} is not installed", hint="apt-get install qemu-user")
     (work / "inputs.bin").write_bytes(raw)
-    command = [qemu, "-cpu", variant.emulated, *(extra or []), str(program.path.resolve())]
+    command = [str(program.path.resolve())]
+    if target.kind != "host":
+        qemu = shutil.which(QEMU[target.cpu])
+        if qemu is None:
+            raise ToolMissingError(f"{QEMU[target.cpu]} is not installed", hint="apt-get install qemu-user")
+        command = [qemu, "-cpu", variant.emulated, *(extra or []), *command]
     try:
         done = subprocess.run(
             command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, timeout=1800, check=False

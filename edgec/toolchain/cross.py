@@ -14,6 +14,7 @@ from edgec.paths import firmware_dir
 from edgec.target import Target
 from edgec.toolchain.base import compile_objects, run_tool
 from edgec.toolchain.glue import glue_defines, write_glue
+from edgec.toolchain.host import native_compiler
 from edgec.toolchain.package import load_package
 from edgec.toolchain.variants import Compiler, library_objects
 
@@ -34,7 +35,12 @@ class Program:
 
 
 def cross_compiler(target: Target) -> Compiler:
-    """The C compiler for a platform: the distribution's cross compiler, else zig from its wheel.  Raises ToolMissingError."""
+    """The C compiler for a platform: the distribution's cross compiler, else zig from its wheel; for the host its own.
+
+    Errors: ToolMissingError.
+    """
+    if target.kind == "host":
+        return native_compiler()
     gnu = GNU.get(target.cpu, "")
     if gnu and shutil.which(f"{gnu}gcc"):
         return Compiler(f"{gnu}gcc", (f"{gnu}gcc",), (f"{gnu}ar",))

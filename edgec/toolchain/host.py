@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-from edgec.errors import ToolMissingError
+from edgec.errors import BuildError, ToolMissingError
 from edgec.paths import firmware_dir
 from edgec.toolchain.base import compile_objects, run_tool
 from edgec.toolchain.glue import HARNESS_SOURCES, glue_defines, write_glue
 from edgec.toolchain.package import Package, load_package
+from edgec.toolchain.variants import Compiler
 
-__all__ = ["build_harness", "build_shared", "host_compiler"]
+__all__ = ["build_harness", "build_shared", "host_compiler", "native_compiler"]
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
 
@@ -27,6 +30,22 @@ def host_compiler() -> str:
     raise ToolMissingError("no C compiler for this machine", hint="apt-get install gcc")
 
 
+def native_compiler() -> Compiler:
+    """The compiler of this machine for libraries of several variants."""
+    name = host_compiler()
+    return Compiler(name, (name,), ("ar",))
+
+
+@cache
+def this_processor(compiler: str) -> tuple[tuple[str, ...], str]:
+    """Flags that make the compiler use all that this processor has, and a digest of what that is; () where it has no such flag."""
+    for flag in ("-march=native", "-mcpu=native"):
+        with contextlib.suppress(BuildError):
+            macros = run_tool([compiler, flag, "-dM", "-E", "-x", "c", os.devnull])
+            return (flag,), hashlib.sha256(macros.encode()).hexdigest()
+    return (), ""
+
+
 def build_shared(
     folder: Path | str,
     sanitize: bool = False,
@@ -36,6 +55,8 @@ def build_shared(
     extra: tuple[Path, ...] = (),
 ) -> Path:
     """Builds a package as a shared library and returns its path (DIR/build/host/lib<name>.so unless `out` is given).
+
+    A package for the host is compiled for this very processor; others, to be tried here, plainly.
 
     `sanitize`: with ASan and UBSan (load it in a process that preloads libasan).  `trace`: with <NAME>_TRACE; set the
     exported function pointer `<name>_trace_hook(int step, int row, const void *bytes, size_t count)` to get the rows.
@@ -59,7 +80,11 @@ def build_shared(
         hook.write_text(_TRACE_HOOK.replace("NAME", package.name))
         sources.append(hook)
     stamp = work / "stamp"
-    state = f"{_digest(package, extra)} {host_compiler()} {optimize} {library}"
+    flags, processor = [optimize], ""
+    if package.manifest["target"]["cpu"] == "host":
+        native, processor = this_processor(host_compiler())
+        flags = ["-O3", *native]
+    state = f"{_digest(package, extra)} {host_compiler()} {flags} {processor} {library}"
     if library.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
         return library
     objects = compile_objects(
@@ -67,12 +92,11 @@ def build_shared(
         [(source, work / (source.stem + ".o")) for source in sources],
         includes=[package.path],
         defines=defines,
-        flags=[optimize, "-fPIC", *(SANITIZE if sanitize else ())],
+        flags=[*flags, "-fPIC", *(SANITIZE if sanitize else ())],
     )
     library.parent.mkdir(parents=True, exist_ok=True)
-    flags = SANITIZE if sanitize else ()
     linked = map(str, (*objects, *package.objects()))
-    run_tool([host_compiler(), "-shared", *flags, *linked, "-o", str(library), "-lm"])
+    run_tool([host_compiler(), "-shared", *(SANITIZE if sanitize else ()), *linked, "-o", str(library), "-lm"])
     stamp.write_text(state, encoding="utf-8")
     return library
 

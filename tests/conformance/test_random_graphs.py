@@ -16,6 +16,7 @@ from edgec.ir.interp import Interpreter
 from edgec.ir.program import Array, Program, site
 from edgec.ir.text import print_program
 from edgec.options import CompileOptions
+from edgec.target import load_target
 from edgec.verify.closeness import LayerByLayer
 from edgec.verify.judge import Judge
 from edgec.verify.reference import read_program, references
@@ -63,7 +64,7 @@ def proven(model: onnx.ModelProto, target: str, keep: bool = False) -> None:
         assert print_program(program) == print_program(made.program)
         arrays = default_samples(program)
         samples = [{name: array[i] for name, array in arrays.items()} for i in range(6)]
-        features = frozenset({"dsp"}) if target == "cortex-m4" else frozenset()
+        features = frozenset({"dsp"}) if target == "cortex-m4" else load_target(target).isa
         for sample, got in zip(samples, run_program(program, samples, features, planned=True), strict=True):
             for name, want in whole(program, sample).items():
                 np.testing.assert_array_equal(got[name], want)

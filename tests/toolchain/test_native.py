@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
@@ -93,6 +95,28 @@ def test_android_finds_its_own_c_library(digits: Path, tmp_path: Path) -> None:
         assert {segment["p_align"] for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"} == {16384}
         lacking = [s.name for s in elf.get_section_by_name(".dynsym").iter_symbols() if s["st_shndx"] == "SHN_UNDEF"]
         assert {"", "getauxval"} <= set(lacking) <= {"", "getauxval", "memcpy", "memset", "expf"}
+
+
+@pytest.mark.parametrize("rows", ["tensor", "rows"])
+def test_the_loader_in_python(rows: str, digits: Path, tmp_path: Path) -> None:
+    native, raw, expected = compiled(digits / "digits.onnx", tmp_path, "host", input=rows, io="quantized")
+    found = importlib.util.spec_from_file_location("net_loader", native / "python/net.py")
+    assert found is not None
+    assert found.loader is not None
+    loader = importlib.util.module_from_spec(found)
+    found.loader.exec_module(loader)
+    model = loader.load(native / "lib/libnet.so")
+    samples = np.frombuffer(raw, np.int8).reshape(-1, *loader.INPUTS[0]["shape"])
+    assert b"".join(model(sample).tobytes() for sample in samples) == expected
+    scale, zero_point = loader.INPUTS[0]["scale"], loader.INPUTS[0]["zero_point"]
+    assert model.variant in {"neon", "plain", *(variant.name for variant in load_target("host").variants)}
+    real = model((samples[1].astype(np.float32) - zero_point) * scale)
+    np.testing.assert_array_equal(real, model(image=samples[1]))
+    assert loader.real(real).dtype == np.float32
+    with pytest.raises(ValueError, match="has shape"):
+        model(samples[:2])
+    with pytest.raises(TypeError, match="takes one array for each"):
+        model()
 
 
 @needs_arm64
