@@ -145,9 +145,10 @@ def model_of(name: str) -> tuple[str, Path]:
             onnx.save(model, kept)
             edgec.quantize(kept, samples, kept, **MINMAX)
         else:
-            shape = [d.dim_value or 1 for d in onnx.load(file).graph.input[0].type.tensor_type.shape.dim]
-            values = np.random.default_rng(0).normal(0, 1, (8, *shape[1:])).astype(np.float32)
-            edgec.quantize(file, {onnx.load(file).graph.input[0].name: values}, kept, **MINMAX)
+            given = onnx.load(file).graph.input[0]
+            shape = [d.dim_value or 1 for d in given.type.tensor_type.shape.dim]
+            values = np.random.default_rng(0).normal(0, 1, (8, *shape[shape[0] == 1 :])).astype(np.float32)
+            edgec.quantize(file, {given.name: values}, kept, **MINMAX)
     return kind, kept
 
 

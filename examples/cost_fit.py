@@ -17,14 +17,14 @@ from edgec.ir.program import Program, site
 from edgec.ir.text import parse_program
 from edgec.kernels.counts import form
 from edgec.kernels.predict import around_counts, code_bytes, code_keys, code_name, counted, stored
-from edgec.kernels.registry import kernel
+from edgec.kernels.registry import all_kernels, kernel
 from edgec.toolchain.sizes import elf_symbols
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "calibrate"
 FEWEST = 10  # steps of a kernel's form that must have been seen for it to get coefficients of its own
-MOST = 12  # counts with a coefficient, of one kernel
-BELIEF = 0.3  # weight of a kernel's own formula, in measured steps
+BELIEF = 0.1  # weight of a kernel's own formula, in measured steps
+LEAST = 0.002  # part of a step's instructions below which a count is left out
 SHORT = 5.0  # price of a byte of code that was not predicted; one too many costs 1: five of six models are not larger
 DOUBT = 0.5  # price of a byte beside what nothing measured would say
 Pair = tuple[float, float]
@@ -72,42 +72,43 @@ def symbol_sizes(elf: Path, name: str) -> dict[str, list[int]]:
 
 def relevant(name: str) -> Callable[[str], bool]:
     """Which counts may explain a kernel: block shapes of its instruction set."""
-    chosen = kernel(name.split("/")[0])
-    if "winograd" in chosen.template:  # its formula counts tiles of its own size
-        return lambda count: count in ("call", "formula")
+    chosen, _, which = (kernel(name.split("/")[0]), *name.partition("/")[1:])
+    always = {"call", "formula", "left", "safe", "clamped"}
+    if "winograd" in chosen.template:
+        tile = 2 if "winograd2" in chosen.name else 4
+        return lambda count: count in always or count.startswith(f"tiles {tile}")
+    if chosen.template == "conv2d_s8_dsp":
+        parts = {"pair", *(("slid",) if which == "columns" else ("lined", which))}
+        return lambda count: count in always or count.split()[0] in parts
     shapes = {"4x4"} if "mve" in chosen.needs or chosen.op == "matmul" else {"2x4"}
     if chosen.name in ("dense_s8_dsp1", "dense_few_s8_dsp"):
         shapes = {"1x8"}
-    foreign = {"2x4", "1x8", "4x4", "tiles"} - shapes
+    foreign = {"2x4", "1x8", "4x4", "tiles", "pair", "slid", "lined", "near", "staged"} - shapes
     return lambda count: count.split()[0] not in foreign
 
 
 def solve(
     rows: list[Mapping[str, float]], took: np.ndarray[Any, Any], usable: Callable[[str], bool] = bool
 ) -> dict[str, Pair]:
-    """Non-negative coefficients with the least relative error, of as few counts as explain what was measured.
-
-    The page's own formula is always among them, and where little was measured it is believed.
-    """
-    names = sorted(
-        {name for row in rows for name, value in row.items() if value and usable(name)},
-        key=lambda n: (n != "formula", n),
-    )
+    """Non-negative coefficients with the least relative error: ridge regression around the page's own formula, which is believed where
+    little was measured.  What adds next to nothing to any step is left out."""
+    names = sorted({name for row in rows for name, value in row.items() if value and usable(name)})
     weights = 1.0 / np.maximum(took[:, 0], 200.0)
+    matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * weights[:, None]
     ratio = took[:, 1].sum() / took[:, 0].sum()
-    prior = np.array([[BELIEF * (name == "formula") for name in names]])
-    matrix = np.vstack([np.array([[row.get(name, 0.0) for name in names] for row in rows]) * weights[:, None], prior])
-    aim = np.vstack([took * weights[:, None], [[prior.sum(), prior.sum() * ratio]]])
-    chosen = [0] if names[0] == "formula" else []
-    best = nnls(matrix[:, chosen], aim[:, 0])[1] if chosen else float(np.linalg.norm(aim[:, 0]))
-    while len(chosen) < max(2, min(MOST, len(rows) // 4)):
-        tried = [(nnls(matrix[:, [*chosen, i]], aim[:, 0])[1], i) for i in range(len(names)) if i not in chosen]
-        if not tried or min(tried)[0] > 0.95 * best:
-            break
-        best, picked = min(tried)
-        chosen.append(picked)
-    found = [nnls(matrix[:, chosen], aim[:, which])[0] for which in range(2)]
-    return {names[i]: (float(f"{found[0][n]:.5g}"), float(f"{found[1][n]:.5g}")) for n, i in enumerate(chosen)}
+    found = []
+    for which, formula in ((0, 1.0), (1, ratio)):
+        prior = np.array([formula * (name == "formula") for name in names])
+        found.append(ridge(matrix, took[:, which] * weights, prior))
+    kept = [n for n in range(len(names)) if max(made[n] * matrix[:, n].max() for made in found) > LEAST]
+    return {names[n]: (float(f"{found[0][n]:.5g}"), float(f"{found[1][n]:.5g}")) for n in kept}
+
+
+def ridge(matrix: np.ndarray[Any, Any], aim: np.ndarray[Any, Any], prior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Non-negative least squares, each coefficient drawn to its prior in proportion to the largest value of its column."""
+    scale = np.maximum(matrix.max(axis=0), 1e-12)
+    stacked = np.vstack([matrix / scale, BELIEF * np.eye(len(scale))])
+    return np.asarray(nnls(stacked, np.append(aim, BELIEF * prior * scale))[0] / scale)
 
 
 def code_sizes(models: list[dict[str, Any]]) -> dict[str, float]:
@@ -175,8 +176,12 @@ def fit(target: str) -> None:
                 [s["counts"] for s in steps], np.array([s["took"] for s in steps], float), relevant(name)
             )
     around = solve([m["around"] for m in models], np.array([m["between"] for m in models], float))
-    content = {"kernels": kernels, "code": code_sizes(models), "around": around}
     out = ROOT / "targets" / "cost" / f"{target}.json"
+    known = json.loads(out.read_text())["kernels"] if out.is_file() else {}
+    names = {k.name for k in all_kernels()} - {name.split("/")[0] for name in kernels}
+    kernels |= {name: pairs for name, pairs in known.items() if name.split("/")[0] in names}  # not measured this time
+    kernels = dict(sorted(kernels.items()))
+    content = {"kernels": kernels, "code": code_sizes(models), "around": around}
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(content, indent=1) + "\n")
     print(f"{out.relative_to(ROOT)}: {len(kernels)} kernels and forms from {len(models)} models")

@@ -123,10 +123,8 @@ def depthwise_any(site: Site) -> Cost:
 def winograd(site: Site, tile: int) -> Cost:
     """For every pair of tiles: input transform by channels, products, output transform."""
     outputs, channels, points = len(site.const("weight")), site.int("channels"), (tile + 2) ** 2
-    tiles = -(-site.output.rows // tile) * -(-site.ints("out")[1] // (2 * tile))
-    groups = -(-outputs // 4)
-    counts = [tiles * channels, tiles * outputs, tiles * groups * 5.5 * points * channels]
-    each = (
-        [(580.0, 850.0), (790.0, 1110.0), (1.03, 1.6)] if tile == 4 else [(120.0, 190.0), (245.0, 420.0), (1.05, 1.6)]
-    )
+    high, width = -(-site.output.rows // tile), site.ints("out")[1]
+    tiles, groups = high * -(-width // (2 * tile)), -(-outputs // 4)
+    counts = [tiles * channels, high * -(-width // tile) * outputs, tiles * groups * 5.5 * points * channels]
+    each = [(580.0, 850.0), (395.0, 555.0), (1.03, 1.6)] if tile == 4 else [(120.0, 190.0), (122.0, 210.0), (1.05, 1.6)]
     return weighed(counts, each, 8 * points * groups * channels + 8 * outputs)

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from edgec.ir.program import Array, Site
+from edgec.kernels._counting import tiles
 from edgec.kernels._packing import pad_to, rounding
 from edgec.kernels.base import Scalar
 
@@ -89,6 +90,19 @@ class Dot:
     def headers(self) -> tuple[str, ...]:
         flags = f"vectors={self.written_out} tail={int(self.tail > 0)} left={int(self.left)} rest={int(self.rest)}"
         return tuple(f"mve_dot pixels={p} {flags}" for p in self.shapes)
+
+    def instructions(self, outputs: int, runs: list[int]) -> float:
+        """Of edgec_mve_dot for runs of so many pixels, calls and blocks included."""
+        total = 0.0
+        for pixels, blocks in tiles(runs).items():
+            if pixels > 2:  # two channels at a time
+                group = 2 * self.vectors * (2 + 3 * pixels) + 8 * pixels + 7 + 2 * (self.tail > 0) * -(-pixels // 2)
+            else:
+                group = self.vectors * (4 + 5 * pixels) + 8 * pixels + 9 + (self.tail > 0)
+            looped = 0 if self.written_out else (2 if pixels > 2 else 1) * (self.vectors + 5) + 2
+            group += looped + self.left * (1 + pixels) + 2 * self.rest
+            total += blocks * (-(-outputs // 4) * group + 22)
+        return total + 45.0 * len(runs)
 
     def variant(self) -> dict[str, Scalar | str | bool]:
         """Template variables: the name behind edgec_mve_dot<pixels>_, and which pixel counts occur."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
+from edgec.kernels._counting import up
 from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, factors, is_int8, requantize_fields, stream
 from edgec.kernels._packing import folded_bias
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
@@ -138,14 +139,16 @@ def pack(site: Site) -> Packed:
 
 
 def cost(site: Site) -> Cost:
-    """Instructions: as for dense, and the columns."""
+    """Instructions of the products, and of bringing the columns to scratch."""
     groups, outputs = site.int("groups"), int(site.const("weight").shape[0])
     vectors, fours = -(-depth(site) // 16), groups * -(-outputs // groups // 4)
     rows, wide = site.output.rows, site.ints("out")[1]
-    work = rows * (-(-wide // 4) * (fours * (vectors * 28.0 + 45.0) + 30.0 * groups) + 60.0)
+    work = rows * groups * dot(site).instructions(outputs // groups, [wide]) + 60.0 * rows
     if not is_direct(site):
-        _, kernel_h, _, part = site.const("weight").shape
-        work += rows * groups * int(kernel_h) * (8.0 + sum(columns(site)) * (1.5 if chunk(site) else 3.0 + part / 8.0))
+        _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
+        _, inner, _ = columns(site)
+        each = up(inner, chunk(site)) * 7.0 if chunk(site) else inner * (3.0 + 2.0 * up(part, 16))
+        work += rows * groups * kernel_h * (12.0 + each)
     return Cost(work, 2.0 * work, 64 * vectors * fours + 8 * outputs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgec.ir.program import Site
+from edgec.kernels._counting import calls
 from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, factors, is_int8, requantize_fields, stream
 from edgec.kernels._packing import folded_bias
 from edgec.kernels.base import Cost, Kernel, Packed
@@ -13,15 +14,13 @@ def usable(site: Site) -> bool:
     return is_int8(site) and 1 <= depth(site) <= MOST_DEPTH
 
 
-def calls(site: Site) -> set[int]:
-    """Pixels that the calls of this step make."""
-    rows = site.output.rows
-    group = site.step.group or rows
-    return {n * pixels(site) for n in (min(group, rows), rows % group) if n}
+def runs(site: Site) -> list[int]:
+    """Pixels that each call of this step makes."""
+    return [rows * pixels(site) for rows in calls(site)]
 
 
 def dot(site: Site) -> Dot:
-    return Dot(depth(site), outputs(site), site.int("left") > 0, calls(site), spare=False)
+    return Dot(depth(site), outputs(site), site.int("left") > 0, runs(site), spare=False)
 
 
 def pack(site: Site) -> Packed:
@@ -39,10 +38,8 @@ def rows(site: Site, alone: bool, several: bool) -> int:
 
 
 def cost(site: Site) -> Cost:
-    """Instructions: a vector of four pixels by two channels takes 14, four pixels by four channels of results 45, a block 30."""
+    work = dot(site).instructions(outputs(site), runs(site))
     vectors, fours = -(-depth(site) // 16), -(-outputs(site) // 4)
-    per_row = site.output.rows * pixels(site) / 4
-    work = per_row * (fours * (vectors * 28.0 + 45.0) + 30.0)
     return Cost(work, 2.0 * work, 16 * vectors * 4 * fours + 8 * outputs(site))
 
 

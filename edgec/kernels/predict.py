@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from edgec.ir.program import Program, Site, Step, site
+from edgec.kernels._counting import calls
 from edgec.kernels.base import Cost, Kernel
-from edgec.kernels.counts import calls, counts, form
+from edgec.kernels.counts import counts, form
 from edgec.kernels.registry import kernel
 from edgec.paths import targets_dir
 from edgec.target import load_target
@@ -72,8 +73,10 @@ def predict(chosen: Kernel, at: Site, target: str) -> Cost:
 
 
 def counted(chosen: Kernel, at: Site) -> dict[str, float]:
-    """The counts of a step, and among them what the formula of the kernel's page says."""
-    return {**counts(at), "formula": chosen.cost(at).instructions}
+    """The counts of a step, and among them what the formula of the kernel's page says, and the results whose requantization takes more."""
+    variant, made = chosen.variant(at), at.output.elements
+    more = {name: made for name in ("left", "safe") if variant.get(name)}
+    return {**counts(at), **more, "formula": chosen.cost(at).instructions}
 
 
 def stored(chosen: Kernel, at: Site) -> int:

@@ -126,9 +126,11 @@ def narrow(site: Site) -> bool:
 
 def cost(per_mac: float, per_gate: float) -> Callable[[Site], Cost]:
     def predicted(site: Site) -> Cost:
-        rows = site.int("time") * site.int("batch") * site.const("bias").size
+        dirs, gates, _ = site.const("w").shape  # biases may be more than the gates
+        rows = site.int("time") * site.int("batch") * int(dirs * gates)
         macs = rows * (site.int("inputs") + site.int("hidden"))
-        return Cost(macs * per_mac + rows * per_gate, 0.0, sum(int(c.nbytes) for c in site.step.consts.values()))
+        work = macs * per_mac + rows * per_gate
+        return Cost(work, 1.4 * work, sum(int(c.nbytes) for c in site.step.consts.values()))
 
     return predicted
 

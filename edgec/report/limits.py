@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgec.ir.program import Site, site
+from edgec.kernels._counting import calls, up
 from edgec.kernels.base import Kernel
-from edgec.kernels.counts import calls, up
 from edgec.kernels.registry import candidates, kernel
 from edgec.target import Target
 from edgec.verify.reference import read_program
