@@ -13,9 +13,6 @@ __all__ = ["HEAD", "function", "pointer_module", "with_tir"]
 
 HEAD = "# from tvm.script import ir as I\n# from tvm.script import relax as R\n# from tvm.script import tirx as T\n"  # as TVM prints it
 
-TILES = {"depthwise": 16, "avgpool": 16, "maxpool": 16, "conv2d": 4, "dense": 4, "reduce_mean": 16}
-"""Channels that a function computes together where nothing is tuned: a vector of bytes, or sums that stay in registers."""
-
 
 def with_tir(program: Program) -> Program:
     """The program with TVM's kernel for every step that has a spelling; the others stay undecided."""
@@ -35,7 +32,7 @@ def function(at: Site, spelling: Spelling, name: str, pointers: bool) -> str:
         "disjoint": not (pointers and kernel(tir_kernel(at.step.op)).inplace),
         "output": spelling.output,
         "template": spelling.template,
-        "tile": TILES.get(spelling.template, 0),
+        "tile": spelling.tile,
     }
     return environment().get_template("tir/function.j2").render(context, **spelling.numbers)
 

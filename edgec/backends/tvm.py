@@ -15,10 +15,12 @@ from typing import Any
 
 from edgec.errors import EdgecError, ToolMissingError
 from edgec.ir.program import Array
+from edgec.kernels.tir import DOT
 
 __all__ = ["compiled_object", "export_relax", "open_relax", "require_tvm", "tune"]
 
 LLVM = Mapping[str, Any]
+REGISTERS = 4  # sums in registers where there are no vectors
 
 
 def require_tvm() -> Any:
@@ -121,33 +123,40 @@ def _target(tvm: Any, target: LLVM) -> Any:
 
 
 def _tiled(tvm: Any, module: Any, vectors: bool) -> Any:
-    """The default schedule of functions that sum up (attribute edgec.tile): a tile of channels at a time, so that its sums stay in
-    registers or on the stack.  Sums over many inputs of one channel are dot products, which LLVM turns into vectors; without vectors, and
-    where a channel has its own inputs (tile above 4), the channels of the tile go side by side."""
+    """The default schedule of functions that sum up (attribute edgec.tile): a tile of outputs at a time, so that its sums stay in
+    registers.  Dot products are loops of their own, which LLVM turns into vectors; side by side, and without vectors, the tile is the
+    innermost loop."""
     schedule = tvm.s_tir.Schedule(module)
     for name, function in module.functions_items():
         tile = int(function.attrs.get("edgec.tile", 0)) if function.attrs is not None else 0
-        if not tile or function.attrs.get("tirx.is_scheduled", 0):
-            continue
-        schedule.work_on(name.name_hint)
-        out = schedule.get_sblock("out")
-        sums = (schedule.get_producers(out) or [out])[0]
-        spatial = len([v for v in schedule.get(out).iter_vars if int(v.iter_type) == 0])
-        channels = schedule.get_loops(out)[spatial - 1]
-        extent = int(schedule.get(channels).extent)
-        outer, inner = schedule.split(channels, [None, max(n for n in range(1, tile + 1) if extent % n == 0)])
-        if sums == out:
-            side, reduced = inner, schedule.get_loops(out)[spatial + 1 :]
-        else:
-            schedule.compute_at(sums, outer, preserve_unit_loops=True)  # now a loop for each of its axes below `outer`
-            side, *reduced = schedule.get_loops(sums)[2 * spatial - 1 :]
-        if tile > 4 or not vectors:
-            schedule.reorder(*reduced, side)
-            side, reduced = reduced[0], [*reduced[1:], side]
-            if tile <= 4:
-                schedule.unroll(reduced[-1])
-        schedule.decompose_reduction(sums, side)
+        if tile and not function.attrs.get("tirx.is_scheduled", 0):
+            schedule.work_on(name.name_hint)
+            _tile(schedule, tile, vectors)
     return schedule.mod
+
+
+def _tile(schedule: Any, tile: int, vectors: bool) -> None:
+    """One function: see _tiled."""
+    side = tile > DOT or not vectors
+    tile = tile if vectors else min(tile, REGISTERS)
+    out = schedule.get_sblock("out")
+    sums = (schedule.get_producers(out) or [out])[0]
+    axes = sum(int(axis.iter_type) == 0 for axis in schedule.get(out).iter_vars)
+    outputs = schedule.get_loops(out)[axes - 1]
+    extent = int(schedule.get(outputs).extent)
+    outer, inner = schedule.split(outputs, [None, max(n for n in range(1, tile + 1) if extent % n == 0)])
+    if sums == out:
+        inside, reduced = inner, schedule.get_loops(out)[axes + 1 :]
+    else:
+        schedule.compute_at(sums, outer, preserve_unit_loops=True)  # now a loop for each of its axes below `outer`
+        inside, *reduced = schedule.get_loops(sums)[2 * axes - 1 :]
+    first = inside
+    if side:
+        schedule.reorder(*reduced, inside)
+        first = reduced[0]
+        for loop in {inside, schedule.get_loops(out)[-1]} if vectors and sums != out else {inside}:
+            schedule.vectorize(loop) if vectors else schedule.unroll(loop)
+    schedule.decompose_reduction(sums, first)
 
 
 def _lowered(tvm: Any, module: Any) -> Any:

@@ -24,19 +24,26 @@ from edgec.kernels.pool import GEOMETRY
 
 Shape = tuple[int, ...]
 BYTES = ("int8", "uint8")
+DOT = 4
+"""Outputs whose sums are dot products of the same inputs: so many at a time."""
+SIDE = 16
+"""Outputs whose sums go side by side: a vector of bytes."""
+NARROW = 8  # channels of a window below which a dot product is too short
 MOVED = (*BYTES, "int16", "int32", "float32")
 
 
 @dataclass(frozen=True)
 class Spelling:
     """One step as a TIR function.  template: templates/tir/<template>.j2; inputs, output: the shapes in which the function sees the buffers
-    (as many elements); constants: its other operands, by name; numbers: what the template writes out."""
+    (as many elements); constants: its other operands, by name; numbers: what the template writes out; tile: outputs that are summed up
+    together where nothing is tuned, DOT or SIDE (0: there are no sums)."""
 
     template: str
     inputs: tuple[Shape, ...]
     output: Shape
     constants: Mapping[str, Array] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    tile: int = 0
 
     def symbol(self, site: Site) -> str:
         """Name of the function: equal functions have equal names."""
@@ -101,11 +108,16 @@ def image_shapes(site: Site, channels: int) -> tuple[tuple[Shape], Shape]:
 
 
 def conv2d(site: Site) -> Spelling:
+    """Weights [O,kh,kw,C/G]; where a window has few channels [kh,kw,C/G,O], so that its sums are vectors of outputs."""
     weight = site.const("weight")
     inputs, output = image_shapes(site, weight.shape[0])
+    narrow = weight.shape[3] < NARROW
     numbers = {"part": weight.shape[3], "each": weight.shape[0] // site.int("groups"), "zx": site.int("zx")}
-    numbers |= window(site) | requantization(site)
-    return Spelling("conv2d", inputs, output, accumulated(site, (1, 2, 3)), numbers)
+    numbers |= {**window(site), **requantization(site), "narrow": narrow}
+    constants = accumulated(site, (1, 2, 3))
+    if narrow:
+        constants["weight"] = np.ascontiguousarray(weight.transpose(1, 2, 3, 0))
+    return Spelling("conv2d", inputs, output, constants, numbers, tile=SIDE if narrow else DOT)
 
 
 def depthwise(site: Site) -> Spelling:
@@ -113,20 +125,20 @@ def depthwise(site: Site) -> Spelling:
     inputs, output = image_shapes(site, weight.shape[2])
     numbers = {"multiplier": weight.shape[2] // site.int("channels"), "zx": site.int("zx")}
     numbers |= window(site) | requantization(site)
-    return Spelling("depthwise", inputs, output, accumulated(site, (0, 1)), numbers)
+    return Spelling("depthwise", inputs, output, accumulated(site, (0, 1)), numbers, SIDE)
 
 
 def dense(site: Site) -> Spelling:
     outputs, depth = site.const("weight").shape
     pixels = site.output.elements // outputs
     numbers = {"pixels": pixels, "depth": depth, "outputs": outputs, **requantization(site)}
-    return Spelling("dense", ((pixels, depth),), (pixels, outputs), accumulated(site, (1,)), numbers)
+    return Spelling("dense", ((pixels, depth),), (pixels, outputs), accumulated(site, (1,)), numbers, DOT)
 
 
 def maxpool(site: Site) -> Spelling:
     inputs, output = image_shapes(site, site.int("channels"))
     lowest = int(np.iinfo(site.output.dtype).min)
-    return Spelling("maxpool", inputs, output, {}, {**window(site), "lowest": lowest, "dtype": site.output.dtype})
+    return Spelling("maxpool", inputs, output, {}, {**window(site), "lowest": lowest}, SIDE)
 
 
 def averaging(site: Site) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -144,7 +156,7 @@ def avgpool(site: Site) -> Spelling:
     if not one:
         constants |= {name: site.const(name) for name in ("row_class", "column_class")}
     numbers |= {**window(site), "one": one, "classes": site.int("column_classes")}
-    return Spelling("avgpool", inputs, output, constants, numbers)
+    return Spelling("avgpool", inputs, output, constants, numbers, SIDE)
 
 
 def reduce_mean(site: Site) -> Spelling:
@@ -152,7 +164,7 @@ def reduce_mean(site: Site) -> Spelling:
     outer = site.input.elements // (count * inner)
     numbers, constants = averaging(site)
     numbers |= {"outer": outer, "count": count, "inner": inner}
-    return Spelling("reduce_mean", ((outer, count, inner),), (outer, inner), constants, numbers)
+    return Spelling("reduce_mean", ((outer, count, inner),), (outer, inner), constants, numbers, SIDE)
 
 
 def softmax(site: Site) -> Spelling:
