@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from edgec.emit.parts import environment
 from edgec.ir.program import Program, Site, site
+from edgec.kernels._tir import Spelling
 from edgec.kernels.registry import kernel
-from edgec.kernels.tir import Spelling, spelled, tir_kernel
+from edgec.kernels.tir import spelled, tir_kernel
 
 __all__ = ["HEAD", "function", "pointer_module", "with_tir"]
 

@@ -6,6 +6,7 @@ Targets are dicts of TVM's `llvm` kind, as TVM 0.27 wants them.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +16,12 @@ from typing import Any
 
 from edgec.errors import EdgecError, ToolMissingError
 from edgec.ir.program import Array
-from edgec.kernels.tir import DOT
+from edgec.kernels._tir import DOT
 
 __all__ = ["compiled_object", "export_relax", "open_relax", "require_tvm", "tune"]
 
 LLVM = Mapping[str, Any]
+PATIENCE = 120.0  # seconds that building or timing one candidate may take: its processes import TVM first
 REGISTERS = 4  # sums in registers where there are no vectors
 
 
@@ -106,14 +108,19 @@ def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
     kept = {
         name: f for name, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc) and "edgec.tile" in f.attrs
     }
+    builder = meta_schedule.builder.LocalBuilder(timeout_sec=PATIENCE)
+    once = meta_schedule.runner.EvaluatorConfig(number=1, repeat=1, min_repeat_ms=20)
+    runner = meta_schedule.runner.LocalRunner(timeout_sec=PATIENCE, evaluator_config=once)
     with redirect_stdout(sys.stderr):  # its tables of progress
         meta_schedule.tune_tir(
             tvm.IRModule(kept),
-            _target(tvm, target),
+            _target(tvm, {**target, "num-cores": os.cpu_count() or 1}),
             str(folder),
             trials,
-            num_trials_per_iter=min(trials, 16),
-            cost_model="random",
+            num_trials_per_iter=max(1, min(64, trials // max(1, len(kept)))),  # every function gets its turn
+            builder=builder,
+            runner=runner,
+            cost_model="random",  # its learned one would need xgboost
             seed=1,
         )
 

@@ -86,6 +86,8 @@ def sizes(at: Site) -> dict[str, tuple[int, str]]:
 
 def reasons(chosen: Kernel, at: Site, features: frozenset[str]) -> list[str]:
     """Why a layer is above its limit, in the model's terms, what costs most first; none if its sizes suit the kernel."""
+    if "tvm" in chosen.needs:
+        return ["compiled by TVM from TIR; edgec's own kernel with --backend c"]
     blocks = chosen.block(at)
     if not blocks:
         best = candidates(at, features)[0]
