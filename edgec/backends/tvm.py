@@ -70,7 +70,7 @@ def export_relax(
     database: folder of schedules that MetaSchedule found; functions that it does not know get the default one.
     """
     tvm = require_tvm()
-    made, relax = _target(tvm, target), tvm.relax
+    made, relax = _native(tvm, target), tvm.relax
     values = {name: tvm.runtime.tensor(array) for name, array in constants.items()}
     module = relax.transform.BindParams("main", values)(tvm.script.from_source(text))
     with made:
@@ -108,13 +108,13 @@ def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
     kept = {
         name: f for name, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc) and "edgec.tile" in f.attrs
     }
-    builder = meta_schedule.builder.LocalBuilder(timeout_sec=PATIENCE)
+    builder = meta_schedule.builder.LocalBuilder(timeout_sec=PATIENCE, f_build=build_candidate)
     once = meta_schedule.runner.EvaluatorConfig(number=1, repeat=1, min_repeat_ms=20)
     runner = meta_schedule.runner.LocalRunner(timeout_sec=PATIENCE, evaluator_config=once)
     with redirect_stdout(sys.stderr):  # its tables of progress
         meta_schedule.tune_tir(
             tvm.IRModule(kept),
-            _target(tvm, {**target, "num-cores": os.cpu_count() or 1}),
+            _native(tvm, {**target, "num-cores": os.cpu_count() or 1}),
             str(folder),
             trials,
             num_trials_per_iter=max(1, min(64, trials // max(1, len(kept)))),  # every function gets its turn
@@ -123,6 +123,20 @@ def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
             cost_model="random",  # its learned one would need xgboost
             seed=1,
         )
+
+
+def build_candidate(module: Any, target: Any, parameters: Any) -> Any:
+    """What MetaSchedule's processes build.  Its own function does the same, but first parses every tensor intrinsic of every target, which
+    takes longer than all the rest."""
+    tvm = require_tvm()
+    module = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
+    return tvm.tirx.build(module, target=target)
+
+
+def _native(tvm: Any, target: LLVM) -> Any:
+    """A target without a triple is this machine, with all that its processor can do."""
+    here = {} if "mtriple" in target else {"mcpu": tvm.target.codegen.llvm_get_system_cpu()}
+    return _target(tvm, {**here, **target})
 
 
 def _target(tvm: Any, target: LLVM) -> Any:
