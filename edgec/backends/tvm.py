@@ -108,7 +108,16 @@ def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
     kept = {
         name: f for name, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc) and "edgec.tile" in f.attrs
     }
-    builder = meta_schedule.builder.LocalBuilder(timeout_sec=PATIENCE, f_build=build_candidate)
+
+    def build(module: Any, target: Any, parameters: Any) -> Any:
+        """As MetaSchedule's own, which first parses the tensor intrinsics of all targets and takes longer over that than over all the rest.
+        Runs in a process of its own, to which it is sent by value."""
+        import tvm
+
+        module = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
+        return tvm.tirx.build(module, target=target)
+
+    builder = meta_schedule.builder.LocalBuilder(timeout_sec=PATIENCE, f_build=build)
     once = meta_schedule.runner.EvaluatorConfig(number=1, repeat=1, min_repeat_ms=20)
     runner = meta_schedule.runner.LocalRunner(timeout_sec=PATIENCE, evaluator_config=once)
     with redirect_stdout(sys.stderr):  # its tables of progress
@@ -123,14 +132,6 @@ def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
             cost_model="random",  # its learned one would need xgboost
             seed=1,
         )
-
-
-def build_candidate(module: Any, target: Any, parameters: Any) -> Any:
-    """What MetaSchedule's processes build.  Its own function does the same, but first parses every tensor intrinsic of every target, which
-    takes longer than all the rest."""
-    tvm = require_tvm()
-    module = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
-    return tvm.tirx.build(module, target=target)
 
 
 def _native(tvm: Any, target: LLVM) -> Any:
