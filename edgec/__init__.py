@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from edgec import errors
 
 if TYPE_CHECKING:
-    from edgec.api import analyze, bench, build, compile, flash, load, quantize
+    from edgec.api import analyze, bench, build, compile, flash, load, package, quantize
     from edgec.api import verify as verify
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "analyze", "bench", "build", "compile", "errors", "flash", "load", "quantize", "verify"]
+__all__ = [
+    "__version__", "analyze", "bench", "build", "compile", "errors", "flash", "load", "package", "quantize", "verify",
+]  # fmt: skip
 
-_VERBS = frozenset(("analyze", "bench", "build", "compile", "flash", "load", "quantize", "verify"))
+_VERBS = frozenset(("analyze", "bench", "build", "compile", "flash", "load", "package", "quantize", "verify"))
 
 
 def __getattr__(name: str) -> Any:

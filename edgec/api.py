@@ -334,32 +334,37 @@ def report(folder: str | Path, against: str | Path | None = None, inputs: Sample
     return made[0] if against is None else {"this": made[0], "other": made[1]}
 
 
+def package(
+    folders: Sequence[str | Path], out: str | Path, name: str | None = None, format: str = "all"
+) -> dict[str, Any]:
+    """Compiled models as one library in folder `out` that build systems take; kernels they share are there once.
+
+    name: of the library (default: of the folder `out`); format: as for compile.
+    """
+    from edgec.formats.bundle import write_bundle
+    from edgec.verify.reference import read_program
+
+    if not folders:
+        raise UsageError("no models given", "name one or more folders that edgec compile wrote")
+    paths = [Path(folder) for folder in folders]
+    made = write_bundle(
+        paths, [read_manifest(p) for p in paths], [read_program(p) for p in paths], Path(out), name or Path(out).name, format
+    )
+    return {"dir": str(out), **made}
+
+
 def targets() -> dict[str, Any]:
     """Everything that can be compiled for."""
-    from edgec.target import list_targets, load_target
+    from edgec.report import listing
 
-    rows = [
-        {
-            "name": target.name,
-            "kind": target.kind,
-            "cpu": target.cpu,
-            "board": target.board,
-            "ram": target.ram_bytes or None,
-            "flash": target.flash_bytes or None,
-            "emulated": target.qemu is not None,
-            "about": target.description,
-        }
-        for target in map(load_target, list_targets())
-    ]
-    return {"targets": sorted(rows, key=lambda row: (row["kind"] != "board", row["kind"] != "cpu", row["name"]))}
+    return listing.targets()
 
 
 def ops() -> dict[str, Any]:
     """The ONNX operators edgec compiles, with the step each becomes."""
-    from edgec.ops.registry import by_onnx
+    from edgec.report import listing
 
-    rows = [{"onnx": onnx, "step": op.name} for onnx, op in sorted(by_onnx().items())]
-    return {"operators": rows}
+    return listing.ops()
 
 
 def doctor() -> dict[str, Any]:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from edgec.backends.forms import check_form, tvm_files, tvm_form
 from edgec.backends.tir import with_tir
 from edgec.emit import package
-from edgec.emit.c import Source, emit
+from edgec.emit.c import emit
 from edgec.emit.choices import read_choices, with_choices
 from edgec.emit.manifest import manifest, reference_files
 from edgec.emit.names import c_name
 from edgec.errors import UnsupportedError
+from edgec.formats.write import Bundle, format_files, wanted_formats
 from edgec.frontend import metadata
 from edgec.frontend.emit import frontend
 from edgec.frontend.spec import Around, parse
@@ -204,12 +205,17 @@ def compile_model(
     if made.patched is not None:
         content["patches"] = made.patched.document()
     summary = summarise(content, made, low.removed)
-    files = dict(text_files(source))
+    files = encoded(source.files)
     around, content["frontend"] = frontend(made.program, content, surroundings(low, options), package.version())
-    files |= {name: text.encode() for name, text in around.items()}
+    files |= encoded(around)
     content["sources"] += [name for name in around if name.endswith(".c")]
     if options.backend == "tvm":
         files |= tvm_files(content, low.program, made.program, target, options, out)
+    if target.kind in ("cpu", "board", "host"):  # WebAssembly and 64-bit Arm become packages when they are built
+        bundle = Bundle(
+            content["name"], package.version(), [content], content["sources"], [n for n in files if n.endswith(".h")], target.flags
+        )
+        files |= encoded(format_files(bundle, wanted_formats(options.format)))
     package.write(out, {**files, **reference(low.model, made.program), "edgec.json": _json(content)})
     return CompileResult(out, content, made.program, summary)
 
@@ -231,9 +237,9 @@ def heading(path: Path, target: Target, options: CompileOptions) -> dict[str, An
     }
 
 
-def text_files(source: Source) -> dict[str, bytes]:
-    """The generated C as bytes."""
-    return {name: text.encode() for name, text in source.files.items()}
+def encoded(files: Mapping[str, str]) -> dict[str, bytes]:
+    """Files as bytes."""
+    return {name: content.encode() for name, content in files.items()}
 
 
 def reference(model: onnx_ir.Model, program: Program) -> dict[str, bytes]:

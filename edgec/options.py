@@ -54,6 +54,7 @@ class CompileOptions:
     replay: Path | None = None  # an edgec.json whose choice of kernels is taken as it is
     keep_input: bool = False  # run() leaves the input buffer as it was
     keep_constant_channels: bool = False  # do not remove provably constant channels
+    format: str = "all"  # build systems the folder is a package of: all, none, or some of edgec.formats, with commas
     frontend: Mapping[str, Any] | None = None  # what stands around the model: see edgec.frontend.spec
 
     def __post_init__(self) -> None:
@@ -99,6 +100,7 @@ class CompileKeywords(TypedDict, total=False):
     replay: str | Path | None
     keep_input: bool
     keep_constant_channels: bool
+    format: str
     frontend: Mapping[str, Any] | str | Path | None
 
 

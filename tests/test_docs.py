@@ -21,11 +21,12 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # The contract of the command line: verbs and options other people's scripts use.
 CONTRACT = {
     "compile": "--target --out --name --calib --ram --flash --optimize --input --io --backend --batch --tune "
-    "--keep-input --keep-constant-channels --dump-stages --json",
+    "--keep-input --keep-constant-channels --dump-stages --format --frontend --json",
     "analyze": "--target --json",
     "quantize": "--calib --out --json",
     "build": "--json",
     "flash": "--tool --probe --port --only --dry-run --json",
+    "package": "--out --name --format --json",
     "verify": "--inputs --on --layers --json",
     "bench": "--port --emulate --layers --runs --inputs --json",
     "report": "--against --json",

@@ -1,5 +1,8 @@
 /* mve: what the Helium (Armv8.1-M vector) kernels share.  Assembly where the compiler targets MVE, the same in plain C elsewhere.
  * Nothing here reads or writes beyond the n bytes it is given. */
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-vectorize") /* gcc 12 makes wrong code of plain loops of bytes for MVE */
+#endif
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
 #define EDGEC_MVE_ASM 1
 #else

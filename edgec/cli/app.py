@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from edgec import __version__
-from edgec.cli import analyze, bench, build, doctor, flash, listing, output, quantize, report, verify
+from edgec.cli import analyze, bench, build, doctor, flash, listing, output, package, quantize, report, verify
 from edgec.cli import compile as compile_verb
 from edgec.errors import EdgecError, UnsupportedError
 
@@ -38,6 +38,7 @@ app.command("analyze")(analyze.analyze_command)
 app.command("quantize")(quantize.quantize_command)
 app.command("build")(build.build_command)
 app.command("flash")(flash.flash_command)
+app.command("package")(package.package_command)
 app.command("verify")(verify.verify_command)
 app.command("bench")(bench.bench_command)
 app.command("report")(report.report_command)

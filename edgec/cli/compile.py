@@ -40,6 +40,9 @@ def compile_command(
     keep_constant_channels: Annotated[
         bool, Option("--keep-constant-channels", help="Keep channels that are provably constant.")
     ] = False,
+    format_: Annotated[
+        str | None, Option("--format", metavar="F,..", help="cmake, zephyr, arduino, platformio, esp-idf, cmsis-pack [all].")
+    ] = None,
     frontend: Annotated[
         Path | None, Option(metavar="FILE.toml", help="Pixels, sound, labels around the model [edgec.toml].")
     ] = None,
@@ -72,6 +75,7 @@ def compile_command(
         "keep_input": keep_input or None,
         "keep_constant_channels": keep_constant_channels or None,
         "dump_stages": dump_stages,
+        "format": format_,
         "frontend": frontend,
     }
     options |= {option: value for option, value in stated.items() if value is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgec.emit.drivers import Drivers
 from edgec.emit.flash import homes
@@ -130,6 +131,24 @@ def isa_text(features: frozenset[str], extra: Sequence[str] = ()) -> str:
     return "\n".join(texts)
 
 
+@dataclass(frozen=True)
+class Model:
+    """One program, ready for the templates.  headers: of the vocabulary that its kernels need."""
+
+    name: str
+    context: dict[str, Any]
+    parts: Parts
+    headers: tuple[str, ...]
+
+    def files(self) -> dict[str, str]:
+        """NAME.h and NAME_weights.c."""
+        env = environment()
+        return {
+            f"{self.name}.h": env.get_template("model.h.j2").render(self.context),
+            f"{self.name}_weights.c": env.get_template("weights.c.j2").render(self.context),
+        }
+
+
 def emit(
     program: Program, features: frozenset[str] = frozenset(), version: str = "", flash: Sequence[Room] = ()
 ) -> Source:
@@ -137,8 +156,31 @@ def emit(
 
     flash: the target's memories for constants, fastest first, where it has several.  BudgetError where the constants do not fit.
     """
+    made = model(program, features, version, flash)
+    prefix, files = made.name, made.files()
+    checksum = hashlib.sha256(files[f"{prefix}_weights.c"].encode()).hexdigest()[:16]
+    context = {**made.context, "isa": isa_text(features, made.headers), "checksum": checksum, "bundled": False}
+    files[f"{prefix}.c"] = environment().get_template("model.c.j2").render(context)
+    return Source(
+        {name: files[name] for name in (f"{prefix}.h", f"{prefix}.c", f"{prefix}_weights.c")},
+        {part.step.name: part.symbol for part in made.parts.steps},
+        port_functions(prefix, "input", program.inputs),
+        port_functions(prefix, "output", program.outputs),
+        made.context["weight_bytes"],
+        made.context["weight_sizes"],
+    )
+
+
+def model(
+    program: Program,
+    features: frozenset[str],
+    version: str = "",
+    flash: Sequence[Room] = (),
+    functions: dict[str, str] | None = None,
+) -> Model:
+    """Everything the templates need of a program.  functions: kernels that stand in the same file already (see `collect`)."""
     prefix = c_name(program.name)
-    parts = collect(program)
+    parts = collect(program, functions)
     tables = table_constants(parts, prefix)
     drivers = Drivers(program, parts, tables)
     constants = _constants(parts, homes(parts, flash))
@@ -168,7 +210,6 @@ def emit(
         "arena": arena_bytes(program),
         "regions": _regions(program),
         "scratch": program.scratch,
-        "isa": isa_text(features, [h for p in parts.steps for h in p.kernel.headers(p.site)]),
         "uses_math": any("float32" in (b.dtype for b in (*p.site.inputs, p.site.output)) for p in parts.steps),
         "functions": parts.functions,
         "constants": constants,
@@ -196,14 +237,6 @@ def emit(
         "variants": bool(features & VARIANTS),
         "weight_bytes": weight_bytes,
         "weight_regions": list(weight_regions),
+        "weight_sizes": weight_regions,
     }
-    env = environment()
-    weights = env.get_template("weights.c.j2").render(context)
-    context["checksum"] = hashlib.sha256(weights.encode()).hexdigest()[:16]
-    files = {
-        f"{prefix}.h": env.get_template("model.h.j2").render(context),
-        f"{prefix}.c": env.get_template("model.c.j2").render(context),
-        f"{prefix}_weights.c": weights,
-    }
-    symbols = {p.step.name: p.symbol for p in parts.steps}
-    return Source(files, symbols, input_functions, output_functions, weight_bytes, weight_regions)
+    return Model(prefix, context, parts, tuple(h for p in parts.steps for h in p.kernel.headers(p.site)))

@@ -20,11 +20,11 @@ def version() -> str:
     return edgec.__version__
 
 
-def check_destination(out: Path) -> None:
-    """UsageError if `out` cannot become a package: it is a file, or a folder with something else in it."""
+def check_destination(out: Path, mark: str = MARK) -> None:
+    """UsageError if `out` cannot become a package: it is a file, or a folder with something else in it than one with `mark`."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"the output {str(out)!r} is a file", "give a folder with -o")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
+    if out.is_dir() and any(out.iterdir()) and not (out / mark).exists():
         raise UsageError(
             f"the folder {str(out)!r} holds something that is not an edgec package",
             "give an empty or new folder with -o",

@@ -93,12 +93,15 @@ def region_bytes(program: Program) -> dict[str, int]:
     return {region.name: region.bytes + behind for region in program.parts}
 
 
-def collect(program: Program) -> Parts:
-    """Renders kernels (one C function for all steps of equal variant), packs parameters, shares equal constants."""
+def collect(program: Program, functions: dict[str, str] | None = None) -> Parts:
+    """Renders kernels (one C function for all steps of equal variant), packs parameters, shares equal constants.
+
+    functions: variant -> name of those that stand in the same C file already; new ones are added.
+    """
     env = environment()
     prefix = program.name
     parts = Parts([], [], {}, {})
-    functions: dict[str, str] = {}
+    functions = {} if functions is None else functions
     names: dict[bytes, str] = {}
     pad_sizes: dict[tuple[str, int], int] = {}
     for index, step in enumerate(program.steps):

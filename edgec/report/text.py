@@ -251,6 +251,17 @@ def compared(document: Document) -> RenderableType:
     return Group(head, table(columns, changed, title="Steps that differ", right="instructions, there"))
 
 
+def packaged(document: Document) -> RenderableType:
+    """What `package` wrote."""
+    return facts(
+        (
+            ("library", f"{document['name']} in {document['dir']}"),
+            ("models", ", ".join(f"{clean(m['name'])} (arena {kb(m['arena_bytes'])})" for m in document["models"])),
+            ("formats", ", ".join(document["formats"]) or "none"),
+        )
+    )
+
+
 def targets(document: Document) -> RenderableType:
     """What `targets` lists."""
     lines = [

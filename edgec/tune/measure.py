@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgec.compiler import heading, lowered, text_files
+from edgec.compiler import encoded, heading, lowered
 from edgec.emit import package
 from edgec.emit.c import emit
 from edgec.emit.manifest import manifest
@@ -78,7 +78,7 @@ def tuned(
         with tempfile.TemporaryDirectory(prefix="edgec-tune-") as scratch:
             folder = Path(scratch) / "package"
             content = json.dumps(manifest(made, source, head)).encode()
-            package.write(folder, {**text_files(source), "edgec.json": content})
+            package.write(folder, {**encoded(source.files), "edgec.json": content})
             layers = measure(folder, target)["layers"]
         for step, layer in zip(made.steps, layers, strict=True):
             if (

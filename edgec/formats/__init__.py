@@ -1,0 +1,1 @@
+"""The package folder as what other build systems take: CMake, Zephyr, Arduino, PlatformIO, ESP-IDF, CMSIS-Pack."""
