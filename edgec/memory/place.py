@@ -35,7 +35,7 @@ def place(
     """The program with arena, places and scratch offsets filled in.  thorough: also by the exact solver, where it is installed.
 
     rooms: memories of the target, fastest first; without any, or where the first has room for everything, the arena is one piece;
-    most: bytes of all together.
+    most: bytes of all together (0: as few as can be).
     """
     found = blocks(program, keep_input)
     life = uses(program, keep_input)

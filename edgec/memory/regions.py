@@ -67,10 +67,10 @@ class Spread:
         """Bytes that the last room is too small by."""
         return max(self.size(len(self.rooms) - 1) - self.rooms[-1].bytes, 0)
 
-    def too_much(self, most: int | None) -> int:
-        """Bytes that do not fit, or that are more than all rooms together may take."""
+    def too_much(self, most: int | None) -> tuple[int, int]:
+        """Bytes that do not fit, and bytes that are more than all rooms together may take."""
         total = sum(self.size(r) for r in range(len(self.rooms)))
-        return max(self.missing, 0 if most is None else total - most)
+        return self.missing, 0 if most is None else max(total - most, 0)
 
     def cost(self) -> tuple[int, int, int]:
         """What is least in the best one: missing bytes, cycles spent waiting, accesses by the rank of their room."""
@@ -105,7 +105,8 @@ def spread(
     thorough: bool,
     most: int | None = None,
 ) -> Spread:
-    """The blocks over the rooms, fastest first.  heat: accesses by name of block; most: bytes of all rooms together, None for no limit.
+    """The blocks over the rooms, fastest first.  heat: accesses by name of block; most: bytes of all rooms together, None for no limit
+    (what is least above it is taken where nothing is within it).
 
     Fewer trails hold where outputs and inputs lie in different rooms, so that all together may take more than one room alone would:
     where that is too much, less of the faster ones is used.
@@ -117,7 +118,7 @@ def spread(
         made = _filled(packing, offered, hot, dense, thorough)
         if best is None or made.too_much(most) < best.too_much(most):
             best = made
-        if not best.too_much(most):
+        if best.too_much(most) == (0, 0):
             break
     assert best is not None
     return best

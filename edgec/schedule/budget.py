@@ -143,7 +143,7 @@ def scheduled(program: Program, target: Target, options: CompileOptions) -> Plan
         pushed=options.input == "rows",
         slack=SLACK if options.optimize == "balanced" else None,
         rooms=arena_rooms(target, program),
-        most=most,
+        most=0 if options.optimize == "ram" else most,
     )
 
 

@@ -25,7 +25,9 @@ from edgec.report.memory import memory_text
 from edgec.report.svg import memory_map
 from edgec.report.text import analyzed, compiled
 from edgec.target import load_target
-from edgec.toolchain.sizes import elf_symbols
+from edgec.toolchain.base import WARNINGS, run_tool
+from edgec.toolchain.host import host_compiler
+from edgec.toolchain.sizes import elf_sections, elf_symbols
 from edgec.verify.check import verify
 from edgec.verify.reference import read_program
 from tests.conformance.pipelines import pipelines
@@ -111,6 +113,17 @@ def test_the_memory_map_shows_the_regions(split: Path) -> None:
         "flash by memory flash 6 B, qspi 7 B",
     ):
         assert words in said
+
+
+def test_arrays_go_where_a_linker_script_wants_them(split: Path, tmp_path: Path) -> None:
+    """By the macro of each region; without, plain variables; with arrays of the caller's, none.  No compiler complains."""
+    placed = tuple(f'-DIC_REGION_{name.upper()}=__attribute__((section(".{name}")))' for name in ("dtcm", "psram"))
+    arenas = {region["name"]: region["bytes"] for region in json.loads((split / "edgec.json").read_text())["regions"]}
+    for flags, want in ((placed, list(arenas.values())), ((), [0, 0]), (("-DIC_SHARED_ARENA",), [0, 0])):
+        run_tool([host_compiler(), *WARNINGS, *flags, "-c", str(split / "ic.c"), "-o", str(tmp_path / "ic.o")])
+        sections = elf_sections(tmp_path / "ic.o")
+        assert [sections.get(f".{name}", (0, 0))[1] for name in arenas] == want
+        assert (sections[".bss"][1] >= sum(arenas.values())) == (not flags)
 
 
 def test_an_overrun_of_the_second_region_is_noticed(split: Path, tmp_path: Path) -> None:

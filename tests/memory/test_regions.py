@@ -136,9 +136,9 @@ def test_less_of_the_fast_memory_where_all_together_would_be_too_much() -> None:
     rooms = [Room("fast", 480), Room("slow", 1 << 20, 4)]
     sizes = [
         [made.size(r) for r in (0, 1)]
-        for made in (spread(found, pairs, rooms, heat, ALIGN, True, most) for most in (None, 700))
+        for made in (spread(found, pairs, rooms, heat, ALIGN, True, most) for most in (None, 700, 0))
     ]
-    assert sizes == [[464, 608], [64, 608]]
+    assert sizes == [[464, 608], [64, 608], [64, 608]]
 
 
 def test_what_packs_well_is_tried_where_what_is_hot_first_leaves_no_room() -> None:
