@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgec.report.limits import with_limits
+from edgec.schedule.rooms import flash_of, ram_of
 from edgec.target import list_targets, load_target
 from edgec.toolchain.package import load_package
 
@@ -91,7 +92,9 @@ def _errors(folder: Path, document: Mapping[str, Any], samples: Mapping[str, Any
         for value in read.graph.inputs
     }
     layers = rounding_errors(read, fitting)
-    return {"samples": len(next(iter(fitting.values()))), "random": samples is None, "layers": layers} if layers else None
+    return (
+        {"samples": len(next(iter(fitting.values()))), "random": samples is None, "layers": layers} if layers else None
+    )
 
 
 def _as_model_takes(array: Any, dtype: Any, entry: Mapping[str, Any]) -> Any:
@@ -118,7 +121,7 @@ def _boards(need: Mapping[str, Any], target: Mapping[str, Any]) -> list[dict[str
     for name in list_targets():
         board = load_target(name)
         if board.kind == "board":
-            fits = need["ram"] <= board.ram_bytes and need["flash"] <= board.flash_bytes
+            fits = need["ram"] <= ram_of(board) and need["flash"] <= flash_of(board)
             entry = {"name": name, "cpu": board.cpu, "emulated": board.qemu is not None, "fits": fits}
             found.append({**entry, "ram": board.ram_bytes, "flash": board.flash_bytes})
     return sorted(found, key=lambda b: (b["cpu"] != target["cpu"], b["ram"]))

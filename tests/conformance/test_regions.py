@@ -24,6 +24,8 @@ from edgec.report.measured import measured
 from edgec.report.memory import memory_text
 from edgec.report.svg import memory_map
 from edgec.report.text import analyzed, compiled
+from edgec.schedule.budget import SLACK
+from edgec.schedule.plan import plan
 from edgec.target import load_target
 from edgec.toolchain.base import WARNINGS, run_tool
 from edgec.toolchain.host import host_compiler
@@ -31,19 +33,21 @@ from edgec.toolchain.sizes import elf_sections, elf_symbols
 from edgec.verify.check import verify
 from edgec.verify.reference import read_program
 from tests.conformance.pipelines import pipelines
-from tests.conformance.test_random_pipelines import QUICK, proven
+from tests.conformance.test_random_pipelines import QUICK, proven, unplanned
 
 BOARD = "mps2-an500-regions"
 RAM = {"arena": 9, "scratch": 0, "io": 0, "data_bss": 0, "stack": 0, "total": 9, "regions": {"dtcm": 4, "psram": 5}}
 FLASH = {"code": 6, "weights": 7, "total": 13, "regions": {"flash": 6, "qspi": 7}}
 
 
-@settings(QUICK, max_examples=8)
-@given(pipelines(longest=6), st.lists(st.integers(1, 40), min_size=1, max_size=2))
-def test_pipelines_over_several_memories(program: Program, sizes: list[int]) -> None:
-    """Regions of random sizes: check, interpreter and C, in which every region is an array between the sanitizer's red zones."""
+@settings(QUICK, max_examples=6)
+@given(pipelines(longest=6), st.lists(st.integers(1, 40), min_size=1, max_size=2), st.booleans())
+def test_pipelines_over_several_memories(program: Program, sizes: list[int], anew: bool) -> None:
+    """Regions of random sizes, the segments drawn or planned: check, interpreter and C, in which every region is an array between the
+    sanitizer's red zones."""
     rooms = [Room(f"m{n}", size, n) for n, size in enumerate([*(16 * size for size in sizes), 1 << 20])]
-    proven(place(program, rooms=rooms).program, frozenset())
+    made = plan(unplanned(program), rooms=rooms, slack=SLACK).program if anew else place(program, rooms=rooms).program
+    proven(made, frozenset())
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def over(program: Program, cuts: Cuts, sizes: list[int], last: int = 1 << 20) ->
     return place(with_scratch(with_rings(made) if rings else made), rooms=rooms)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(programs(), CUTS, ROOMS)
 def test_a_program_over_several_memories_is_sound(program: Program, cuts: Cuts, sizes: list[int]) -> None:
     """Memories of any size: nothing lies across a border, each holds what it has room for, and every region is poison of its own."""
@@ -56,7 +56,7 @@ def test_a_program_over_several_memories_is_sound(program: Program, cuts: Cuts, 
         np.testing.assert_array_equal(got[name], want)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(programs(), CUTS)
 def test_a_first_memory_with_room_for_all_changes_nothing(program: Program, cuts: Cuts) -> None:
     alone = over(program, cuts, [], 1 << 20)
@@ -64,7 +64,7 @@ def test_a_first_memory_with_room_for_all_changes_nothing(program: Program, cuts
     assert over(program, cuts, [alone.program.arena // 16 + 1]) == alone
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(programs(), CUTS, ROOMS, st.data())
 def test_a_plan_damaged_at_the_borders_is_refused_or_harmless(
     program: Program, cuts: Cuts, sizes: list[int], data: st.DataObject
@@ -150,7 +150,7 @@ def test_what_packs_well_is_tried_where_what_is_hot_first_leaves_no_room() -> No
     assert made.missing == 48
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(lifetimes(), st.lists(st.integers(0, 10), min_size=1, max_size=3), st.data())
 def test_blocks_of_one_memory_keep_apart(found: list[Block], sizes: list[int], data: st.DataObject) -> None:
     """Whatever blocks, trails and heat: each in one room, together within its size, overlapping only as trails allow."""
