@@ -26,6 +26,12 @@ TARGET = "mps2-an386"
 PROFILES = {"ic": "ic01", "kws": "kws01", "vww": "vww01", "ad": "ad01"}
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may hold up the emulator for longer than the runner waits for a board."""
+    monkeypatch.setattr("edgec.harness.line.LINE_TIMEOUT", 60.0)
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
     target = load_target(TARGET)

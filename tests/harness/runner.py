@@ -1,4 +1,7 @@
-"""The command sequence of the official MLPerf Tiny runner, with the replies the protocol documents."""
+"""A whole conversation with a device, each reply compared with what the protocol documents: good commands, then hostile ones.
+
+How the official runner itself talks, waits and parses is in edgec/harness/mlperf.py, and tested in tests/emulate/test_mlperf.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import subprocess
 import threading
@@ -79,9 +81,6 @@ def _shovel(
     """Bytes both ways until the host hangs up or a fault ends it."""
     assert process.stdin is not None and process.stdout is not None
     source = process.stdout.fileno()
-    import os
-    import select
-
     while not stopped.is_set():
         ready, _, _ = select.select([connection, source], [], [], 0.02)
         if connection in ready:
