@@ -7,13 +7,13 @@ typedef struct {
     int32_t round, zx;
 } edgec_dw3_t;
 
-/* One call of a row function: four channels of one or two output rows.  The order is that of the assembly's registers s2.. */
+/* One call of a row function: four channels of one or two output rows.  The order is that of the assembly's registers: s3.., then s0. */
 typedef struct {
     int32_t round, channels, pitch; /* pitch: bytes from the first output row to the second */
-    const uint32_t *end;            /* of the columns at which full blocks start */
     int32_t x_back, out_back;       /* from the end of a channel to the start of the next, in bytes */
     const int32_t *stream;
-    int32_t rest; /* outputs behind the full blocks */
+    int32_t rest;        /* outputs behind the full blocks */
+    const uint32_t *end; /* of the columns at which full blocks start */
     const uint32_t *x;
     int8_t *out;
 } edgec_dw3_call_t;
@@ -22,30 +22,32 @@ typedef void edgec_dw3_rows(const edgec_dw3_call_t *call);
 
 #if EDGEC_DSP_ASM
 #if defined(__ARM_FP) && (__ARM_FP & 4)
-/* Loop state lives in single-precision registers, or in the frame where there are none. */
+/* Loop state lives in single-precision registers (two are moved at once in the time of one), or in the frame where there are none. */
 #define EDGEC_GET(reg, slot) "vmov " reg ", s" #slot "\n"
+#define EDGEC_GET2(reg, more, slot, next) "vmov " reg ", " more ", s" #slot ", s" #next "\n"
 #define EDGEC_PUT(reg, slot) "vmov s" #slot ", " reg "\n"
-#define EDGEC_DW3_ENTER "push {r4-r11, lr}\n" "vldm r0, {s2-s9}\n" "ldrd r0, r1, [r0, #32]\n"
+#define EDGEC_DW3_ENTER "push {r4-r11, lr}\n" "vldm r0!, {s3-s9}\n" "vldr s0, [r0]\n" "ldrd r0, r1, [r0, #4]\n"
 #define EDGEC_DW3_LEAVE "pop {r4-r11, pc}\n"
-#define EDGEC_DW3_BIAS "vldmia r2!, {s0, s1}\n"
+#define EDGEC_DW3_BIAS "vldmia r2!, {s1, s2}\n"
 #else
 #define EDGEC_GET(reg, slot) "ldr " reg ", [sp, #4 * " #slot "]\n"
+#define EDGEC_GET2(reg, more, slot, next) "ldrd " reg ", " more ", [sp, #4 * " #slot "]\n"
 #define EDGEC_PUT(reg, slot) "str " reg ", [sp, #4 * " #slot "]\n"
-#define EDGEC_DW3_ENTER "push {r4-r11, lr}\n" "sub sp, sp, #48\n" "ldm r0!, {r4-r11}\n" "add r1, sp, #8\n" "stm r1, {r4-r11}\n" "ldrd r0, r1, [r0]\n"
+#define EDGEC_DW3_ENTER "push {r4-r11, lr}\n" "sub sp, sp, #48\n" "ldm r0!, {r4-r11}\n" "add r1, sp, #12\n" "stm r1, {r4-r10}\n" "str r11, [sp]\n" "ldrd r0, r1, [r0]\n"
 #define EDGEC_DW3_LEAVE "add sp, sp, #48\n" "pop {r4-r11, pc}\n"
-#define EDGEC_DW3_BIAS "ldm r2!, {r4, r5}\n" "strd r4, r5, [sp]\n"
+#define EDGEC_DW3_BIAS "ldm r2!, {r4, r5}\n" "strd r4, r5, [sp, #4]\n"
 #endif
 
 /* clang-format off */
-/* The weights of the next channel: r8-r10 = (w0k, w1k), r11, r12, lr = (w1k, w2k); bias and multiplier to slots 0 and 1. */
+/* The weights of the next channel: r8-r10 = (w0k, w1k), r11, r12, lr = (w1k, w2k); bias and multiplier to slots 1 and 2. */
 #define EDGEC_DW3_WEIGHTS \
     EDGEC_GET("r2", 8) EDGEC_DW3_BIAS "ldm r2!, {r6, r7, r12}\n" EDGEC_PUT("r2", 8) \
     "sxtb16 r8, r6\n" "sxtb16 r11, r6, ror #8\n" "sxtb16 r10, r12\n" "sxtb16 lr, r12, ror #8\n" "sxtb16 r9, r7\n" "sxtb16 r12, r7, ror #8\n"
 
 /* The next of the four channels; the packed rows are aligned to 32 bytes, so that the address tells which channel it is. */
 #define EDGEC_DW3_NEXT \
-    EDGEC_GET("r2", 6) EDGEC_GET("r3", 7) "add r0, r0, r2\n" "add r1, r1, r3\n" \
-    EDGEC_GET("r2", 5) "add r2, r2, #8\n" EDGEC_PUT("r2", 5) "tst r0, #31\n"
+    EDGEC_GET2("r2", "r3", 6, 7) "add r0, r0, r2\n" "add r1, r1, r3\n" \
+    EDGEC_GET("r2", 0) "add r2, r2, #8\n" EDGEC_PUT("r2", 0) "tst r0, #31\n"
 
 /* Two bytes of each of four channels (r5, r6) to the four words at `at`. */
 #define EDGEC_DW3_PAIR(a0, a1, a2, a3) \
@@ -149,7 +151,7 @@ static inline void edgec_dw3_channels(const edgec_dw3_t *dw, const int8_t *const
     const int32_t zero = dw->zx;
     const int8_t padding[4] = { (int8_t)zero, (int8_t)zero, (int8_t)zero, (int8_t)zero };
     const uint32_t *const end = x + (words == 3 ? 12 : dw->out / block * block * dw->stride * 8); /* of the channels, if unrolled by columns */
-    edgec_dw3_call_t call = { dw->round, channels, dw->out * channels, end, 8 - used, 1 - dw->out * channels, dw->stream, dw->out % block, x, out };
+    edgec_dw3_call_t call = { dw->round, channels, dw->out * channels, 8 - used, 1 - dw->out * channels, dw->stream, dw->out % block, end, x, out };
     uint32_t *const inside = x + dw->pad * 4 * words;
     edgec_dw3_fill(x, dw->pad * 4 * words, dw->zx);
     edgec_dw3_fill(inside + inner * 4 * words, (span - dw->pad - inner) * 4 * words, dw->zx);
