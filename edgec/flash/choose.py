@@ -56,6 +56,11 @@ def choose_tool(target: Target, wanted: str | None, dry: bool) -> tuple[Tool, st
     if dry:
         tool = next(iter([*(tool for tool in installed if tool.programs), *over_usb, TOOLS["gdb"]]))
         return tool, serving[tool.name]
+    if not over_usb:
+        raise UsageError(
+            f"the file of {target.name} names no tool that flashes it",
+            hint="any debugger's server will do: --tool gdb --probe HOST:PORT; emulated: edgec bench DIR --emulate",
+        )
     if not any(tool.programs for tool in installed):
         get = "; ".join(f"{tool.name}: {tool.get}" for tool in over_usb if tool.get)
         raise ToolMissingError(f"nothing is installed that flashes {target.name}", hint=f"one of these will do: {get}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgec.errors import FlashError, ToolMissingError
+from edgec.errors import FlashError, ToolMissingError, UsageError
 from edgec.flash import run
 from tests.flash.conftest import FlashIt
 
@@ -111,6 +111,12 @@ def test_nothing_plugged_in(flash_it: FlashIt, tools: Tools, plugged: Callable[.
         flash_it(L4)
     assert "openocd" in caught.value.hint
     assert flash_it(L4, dry_run=True)["tool"] == "openocd"
+
+
+def test_a_board_without_a_tool(flash_it: FlashIt) -> None:
+    with pytest.raises(UsageError, match="names no tool") as caught:
+        flash_it("mps2-an386")
+    assert "--tool gdb" in caught.value.hint
 
 
 def test_a_tool_that_hangs(flash_it: FlashIt, tools: Tools, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
