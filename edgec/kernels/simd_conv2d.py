@@ -20,9 +20,8 @@ def each(site: Site) -> int:
 
 
 def is_split(site: Site) -> bool:
-    """Whether every tap is a run of its own: taps of an input row do not lie side by side."""
-    wide = site.ints("kernel")[1] > 1
-    return wide and (site.ints("dilation")[1] > 1 or site.int("groups") > 1)
+    """Whether every tap is a run of its own: taps of an input row do not lie side by side, or not all their channels are wanted."""
+    return site.int("groups") > 1 or (site.ints("kernel")[1] > 1 and site.ints("dilation")[1] > 1)
 
 
 def runs(site: Site) -> tuple[int, int]:

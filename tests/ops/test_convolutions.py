@@ -21,6 +21,7 @@ LAYERS = {
     "batch": conv(3, (2, 4, 5, 5), 5, (3, 2), pads=[1, 0, 1, 1]),
     "dilated": conv(4, (1, 4, 9, 9), 4, (3, 3), pads=[2, 3, 2, 1], dilations=[2, 3]),
     "groups": conv(5, (1, 6, 5, 5), 9, (3, 3), pads=[1, 1, 1, 1], group=3),
+    "groups, one column": conv(41, (1, 6, 9, 5), 4, (3, 1), pads=[2, 0, 2, 0], dilations=[2, 1], group=2),
     "window in the padding": conv(6, (1, 2, 3, 3), 3, (2, 2), pads=[3, 3, 3, 3], strides=[2, 2]),
     "10x4": conv(7, (1, 1, 13, 8), 6, (10, 4), pads=[4, 1, 5, 1], strides=[2, 2]),
     "1-D": conv(8, (2, 3, 11), 5, (5,), pads=[2, 1], strides=[2]),
