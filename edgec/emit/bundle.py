@@ -7,14 +7,25 @@ from collections.abc import Sequence
 from edgec.emit.c import Model, isa_text, model
 from edgec.emit.parts import environment
 from edgec.ir.program import Program
+from edgec.memory.regions import Room
 
 
 def emit_bundle(
-    programs: Sequence[Program], name: str, features: frozenset[str] = frozenset(), version: str = ""
+    programs: Sequence[Program],
+    name: str,
+    features: frozenset[str] = frozenset(),
+    version: str = "",
+    flash: Sequence[Sequence[Room]] = (),
 ) -> dict[str, str]:
-    """NAME.h and NAME.c, and for each program its header and its weights.  The programs' names differ, and none of them is `name`."""
+    """NAME.h and NAME.c, and for each program its header and its weights.  The programs' names differ, and none of them is `name`.
+
+    flash: for each program, the target's memories for its constants (see `emit`).
+    """
     functions: dict[str, str] = {}
-    made: list[Model] = [model(program, features, version, functions=functions) for program in programs]
+    rooms = flash or [()] * len(programs)
+    made: list[Model] = [
+        model(program, features, version, own, functions) for program, own in zip(programs, rooms, strict=True)
+    ]
     env = environment()
     body = env.get_template("model_body.c.j2")
     common = {
@@ -25,7 +36,8 @@ def emit_bundle(
         "target": made[0].context["target"],
         "models": [m.name for m in made],
         "headers": [f"{m.name}.h" for m in made],
-        "arena": max(m.context["arena"] for m in made),
+        "whole": [m.name for m in made if not m.context["regions"]],
+        "arena": max((m.context["arena"] for m in made if not m.context["regions"]), default=0),
         "uses_math": any(m.context["uses_math"] for m in made),
         "isa": isa_text(features, [header for m in made for header in m.headers]),
         "push": any(m.context["push"] for m in made),

@@ -14,6 +14,7 @@ from edgec.emit.names import c_name
 from edgec.errors import UsageError
 from edgec.formats.write import Bundle, format_files, wanted_formats
 from edgec.ir.program import Program
+from edgec.schedule.rooms import flash_rooms
 from edgec.target import load_target
 
 MARK = "edgec-package.json"
@@ -31,7 +32,8 @@ def write_bundle(
     package.check_destination(out, MARK)
     _check(manifests, prefix)
     target = load_target(manifests[0]["target"]["name"])
-    files = emit_bundle(programs, prefix, target.isa, edgec.__version__)
+    flash = [flash_rooms(target, program) for program in programs]
+    files = emit_bundle(programs, prefix, target.isa, edgec.__version__, flash)
     for folder, manifest in zip(folders, manifests, strict=True):
         around = [f"{manifest['name']}_frontend.{kind}" for kind in ("h", "c")] if manifest.get("frontend") else []
         files |= {file: (folder / file).read_text(encoding="utf-8") for file in around}

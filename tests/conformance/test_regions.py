@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from edgec.compiler import compile_model
+from edgec.emit.bundle import emit_bundle
 from edgec.emit.flash import homes, reads
 from edgec.emit.parts import collect
 from edgec.emulate.run import measure
@@ -26,8 +27,9 @@ from edgec.report.svg import memory_map
 from edgec.report.text import analyzed, compiled
 from edgec.schedule.budget import SLACK
 from edgec.schedule.plan import plan
+from edgec.schedule.rooms import flash_rooms
 from edgec.target import load_target
-from edgec.toolchain.base import WARNINGS, run_tool
+from edgec.toolchain.base import WARNINGS, run_tool, toolchain_for
 from edgec.toolchain.host import host_compiler
 from edgec.toolchain.sizes import elf_sections, elf_symbols
 from edgec.verify.check import verify
@@ -128,6 +130,24 @@ def test_arrays_go_where_a_linker_script_wants_them(split: Path, tmp_path: Path)
         sections = elf_sections(tmp_path / "ic.o")
         assert [sections.get(f".{name}", (0, 0))[1] for name in arenas] == want
         assert (sections[".bss"][1] >= sum(arenas.values())) == (not flags)
+
+
+def test_a_library_of_several_models_keeps_the_regions(split: Path, tmp_path: Path) -> None:
+    """Beside a model whose arena is one piece: the header says whose can be shared, constants stay spread, the C compiles."""
+    program = read_program(split)
+    other = place(program.with_(name="other")).program
+    rooms = flash_rooms(load_target(BOARD), program)
+    files = emit_bundle([program, other], "both", load_target(BOARD).isa, flash=[rooms, ()])
+    assert "-DOTHER_SHARED_ARENA and" in files["both.h"]
+    assert "The arena of ic lies in several memories" in files["both.h"]
+    assert ("EDGEC_WEIGHTS_qspi const" in files["ic_weights.c"], "EDGEC_WEIGHTS_qspi" in files["other_weights.c"]) == (
+        True,
+        False,
+    )
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    compiler = toolchain_for(load_target(BOARD)).compiler(load_target(BOARD))
+    run_tool([*compiler, *WARNINGS, "-c", str(tmp_path / "both.c"), "-o", str(tmp_path / "both.o")])
 
 
 def test_an_overrun_of_the_second_region_is_noticed(split: Path, tmp_path: Path) -> None:
