@@ -85,6 +85,11 @@ def connected(package: Package, url: str) -> Iterator[Board]:
         if info.models > 1:
             commands.select(link, package.name)
             info = commands.info(link) or info
+        if info.build_hash == commands.UNKNOWN:
+            raise LinkError(
+                "the weights in the device's flash are damaged, or do not belong to the code beside them",
+                hint="flash both: edgec build DIR, then edgec flash DIR",
+            )
         if info.build_hash != package.build_hash():
             raise LinkError(
                 f"the device runs another build: {info.model} {info.build_hash}, {package.path} is {package.name} "

@@ -15,6 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 INFER_TIMEOUT = 600.0
+UNKNOWN = "unknown"  # the build of firmware whose weights are not its own
 ATTEMPTS = 3  # of a transfer that arrived damaged
 
 

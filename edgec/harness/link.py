@@ -60,8 +60,9 @@ def open_port(url: str, baud: int = 115200, timeout: float = 0.05, write_timeout
 class Link:
     """Opens `url` and exchanges commands and replies.  Use as a context manager.
 
-    `timeout`: seconds without a sign of life before LinkError (TIMEOUT unless given); a long inference sends nothing meanwhile, so `ask` takes
-    its own.  Signs of life are lines of the protocol and, now and then, an empty line; whatever else comes is noise.
+    `timeout`: seconds without a sign of life before LinkError (TIMEOUT unless given); a long inference sends nothing
+    meanwhile, so `ask` takes its own.  Signs of life are lines of the protocol and, now and then, an empty line; whatever
+    else comes is noise.
     """
 
     def __init__(self, url: str, baud: int = 115200, timeout: float | None = None) -> None:

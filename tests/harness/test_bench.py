@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import time
 import zlib
@@ -99,6 +100,14 @@ def test_another_build_is_refused(kws: Path, board: Path, tmp_path: Path) -> Non
     with served(board) as url, pytest.raises(LinkError, match="another build") as caught:
         bench(changed, url, **QUICK)
     assert "edgec flash" in caught.value.hint
+
+
+def test_weights_of_another_build_are_refused(kws: Path, board: Path) -> None:
+    def torn(data: bytes, sent: bool) -> bytes:
+        return data if sent else re.sub(rb"(m-edgec-build-\[)\w+", rb"\1unknown", data)
+
+    with served(board, torn) as url, pytest.raises(LinkError, match="weights in the device's flash"):
+        bench(kws, url, **QUICK)
 
 
 class OnInfer:
