@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgec.errors import LinkError
+from edgec.errors import LinkError, UsageError
 from edgec.harness import commands
 from edgec.harness.link import Link
 from edgec.harness.ports import AUTO, find_port, is_emulated
@@ -29,6 +30,7 @@ LEAST_RUNS = 10
 MOST_RUNS = 1_000_000  # what the firmware takes
 WARM_UP = 1.0  # seconds
 FIRST = 120.0  # seconds the first inference may take: how long it takes is not known yet
+RETRY = 1.0  # seconds between attempts to find a lost board again
 LAYER_TIME = 2.0  # seconds given to cycles and to layers, each
 EMULATED = (
     "these are times of an emulator on this computer, not of a board: nothing here counts processor cycles. "
@@ -139,24 +141,37 @@ def bench(
 def watch(
     folder: Path | str, url: str = AUTO, samples: Mapping[str, Any] | None = None, window: float = 1.0
 ) -> Iterator[dict[str, Any]]:
-    """The same for a live view: after each window of `window` seconds a document of all windows so far, without layers' cycles."""
+    """The same for a live view: after each window of `window` seconds a document of all windows so far.
+
+    A board that is lost on the way (unplugged, restarted) is asked again every second; its last document then says so in `note`.
+    """
     package = load_package(folder)
-    with connected(package, url) as board:
-        if samples is not None:
-            commands.load_input(board.link, wire_bytes(package, samples), checked=True)
-        board.seconds, _ = board.window(1)
-        micros: list[float] = []
-        memory = _memory(board)
-        while True:
-            seconds, results = board.window(board.runs_in(window))
-            micros.append(1e6 * seconds)
-            yield {
-                **_identity(board),
-                **_times(board, micros),
-                "results": results,
-                **memory,
-                **_spans(board, window / 4),
-            }
+    micros: list[float] = []
+    document: dict[str, Any] | None = None
+    while True:
+        try:
+            with connected(package, url) as board:
+                for document in _windows(board, samples, window, micros):
+                    yield document
+        except (LinkError, UsageError) as error:
+            if document is None:
+                raise
+            yield {**document, "note": f"{error.message}; trying again"}
+            time.sleep(RETRY)
+
+
+def _windows(
+    board: Board, samples: Mapping[str, Any] | None, window: float, micros: list[float]
+) -> Iterator[dict[str, Any]]:
+    """A document after each window, without end; `micros`: what an inference took in every window so far, which grows."""
+    if samples is not None:
+        commands.load_input(board.link, wire_bytes(board.package, samples), checked=True)
+    board.seconds, _ = board.window(1)
+    memory = _memory(board)
+    while True:
+        seconds, results = board.window(board.runs_in(window))
+        micros.append(1e6 * seconds)
+        yield {**_identity(board), **_times(board, micros), "results": results, **memory, **_spans(board, window / 4)}
 
 
 def _identity(board: Board) -> dict[str, Any]:

@@ -64,6 +64,18 @@ def test_a_live_view_goes_on(kws: Path, board: Path) -> None:
     assert [len(document["windows"]) for document in seen] == [1, 2, 3]
 
 
+def test_a_live_view_finds_a_lost_board_again(kws: Path, board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgec.harness.bench.RETRY", 0.05)
+    fault = OnInfer(Once(Unplugged), n=4)
+    with served(board, fault) as url:
+        seen = list(islice(watch(kws, url, window=0.02), 6))
+    notes = ["trying again" in document.get("note", "") for document in seen]
+    assert True in notes and not notes[0] and not notes[-1]
+    assert len(seen[-1]["windows"]) == 6 - sum(notes)
+    with pytest.raises(LinkError, match="cannot open"):
+        next(watch(kws, "socket://127.0.0.1:1"))
+
+
 @pytest.mark.parametrize(
     ("target", "counter", "url", "emulated"),
     [
@@ -138,15 +150,17 @@ def unplugs(data: bytes, sent: bool) -> bytes:
     raise Unplugged
 
 
-class RestartsOnce:
-    def __init__(self) -> None:
-        self.done = False
+class Once:
+    """A fault that ends the firmware or the connection, one time."""
+
+    def __init__(self, end: type[Exception]) -> None:
+        self.end, self.done = end, False
 
     def __call__(self, data: bytes, sent: bool) -> bytes:
         if self.done:
             return data
         self.done = True
-        raise Restarts
+        raise self.end
 
 
 @pytest.mark.parametrize(
@@ -156,7 +170,7 @@ class RestartsOnce:
         (OnInfer(floods), "no answer: "),
         (OnInfer(chatters), "no answer: .*hello"),
         (OnInfer(unplugs), "reading from the device failed|writing to the device failed"),
-        (OnInfer(RestartsOnce()), "restarted while it worked on 'infer"),
+        (OnInfer(Once(Restarts)), "restarted while it worked on 'infer"),
     ],
     ids=["stalls", "sends garbage", "is other firmware", "is unplugged", "restarts"],
 )
