@@ -13,6 +13,7 @@ from edgec.emulate.user import measure_program
 from edgec.errors import BudgetError, UsageError
 from edgec.target import load_target
 from edgec.toolchain.package import load_package
+from tests.conformance.twins import float_twin
 
 needs_arm64 = pytest.mark.skipif(
     not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc")),
@@ -70,6 +71,27 @@ def test_nothing_counts_webassembly(digits: Path, tmp_path: Path) -> None:
 def test_float_instructions(shared: Path, tmp_path: Path) -> None:
     api.compile(shared / "models/vww_f32.onnx", tmp_path, target="linux-arm64")
     assert api.bench(tmp_path, emulate=True)["instructions"] < 3_400_000
+
+
+@needs_arm64
+@pytest.mark.slow
+def test_limits(shared: Path, tmp_path: Path) -> None:
+    """Instructions on a processor with dot products that a release must not exceed: XNNPACK's own, and the float limits."""
+    models, keep = shared / "models", {"keep_constant_channels": True}
+    twin = float_twin(models / "mobilenetv2_224_ptq.onnx", tmp_path / "twin.onnx")
+    for number, (model, options, most) in enumerate(
+        (
+            (models / "kws_int8_qdq.onnx", {}, 710_000),
+            (models / "ic_int8_qdq.onnx", {}, 1_500_000),
+            (models / "vww_int8_qdq.onnx", keep, 1_930_000),
+            (models / "mobilenetv2_224_ptq.onnx", {}, 49_200_000),
+            (models / "vww_f32.onnx", {}, 3_500_000),
+            (twin, {}, 120_000_000),
+        )
+    ):
+        folder = tmp_path / str(number)
+        api.compile(model, folder, target="linux-arm64", **options)
+        assert api.bench(folder, emulate=True)["instructions"] <= most, model.name
 
 
 @pytest.mark.parametrize(
