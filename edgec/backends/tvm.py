@@ -22,6 +22,7 @@ __all__ = ["compiled_object", "export_relax", "open_relax", "require_tvm", "tune
 
 LLVM = Mapping[str, Any]
 PATIENCE = 120.0  # seconds that building or timing one candidate may take: its processes import TVM first
+STACKED = 128  # sums that may lie on the stack, side by side: outputs that no tile divides evenly, whose loop LLVM turns into vectors
 REGISTERS = 4  # sums in registers where there are no vectors
 
 
@@ -166,7 +167,9 @@ def _tile(schedule: Any, tile: int, vectors: bool) -> None:
     axes = sum(int(axis.iter_type) == 0 for axis in schedule.get(out).iter_vars)
     outputs = schedule.get_loops(out)[axes - 1]
     extent = int(schedule.get(outputs).extent)
-    outer, inner = schedule.split(outputs, [None, max(n for n in range(1, tile + 1) if extent % n == 0)])
+    even = max(n for n in range(1, tile + 1) if extent % n == 0)
+    whole = side and vectors and 2 * even <= min(tile, extent) and extent <= STACKED
+    outer, inner = schedule.split(outputs, [None, extent if whole else even])
     if sums == out:
         inside, reduced = inner, schedule.get_loops(out)[axes + 1 :]
     else:
@@ -176,8 +179,11 @@ def _tile(schedule: Any, tile: int, vectors: bool) -> None:
     if side:
         schedule.reorder(*reduced, inside)
         first = reduced[0]
-        for loop in {inside, schedule.get_loops(out)[-1]} if vectors and sums != out else {inside}:
-            schedule.vectorize(loop) if vectors else schedule.unroll(loop)
+    if side and not vectors:
+        schedule.unroll(inside)
+    elif side and not whole:
+        for loop in {inside, schedule.get_loops(out)[-1]} if sums != out else {inside}:
+            schedule.vectorize(loop)
     schedule.decompose_reduction(sums, first)
 
 

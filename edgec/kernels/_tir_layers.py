@@ -11,7 +11,7 @@ from edgec.kernels._packing import folded_bias
 from edgec.kernels._tir import DOT, SIDE, Shape, Spelling, requantization
 from edgec.kernels.pool import GEOMETRY
 
-NARROW = 8  # channels of a window below which a dot product is too short
+NARROW, SHORT = 8, 32  # channels of a window, inputs of a dense layer, below which a dot product is too short
 
 
 def accumulated(site: Site, axes: Shape) -> dict[str, Array]:
@@ -73,10 +73,14 @@ def depthwise(site: Site) -> Spelling:
 
 
 def dense(site: Site) -> Spelling:
+    """Weights [O,K]; where there are few inputs [K,O], as for conv2d."""
     outputs, depth = site.const("weight").shape
-    pixels = site.output.elements // outputs
-    numbers = {"pixels": pixels, "depth": depth, "outputs": outputs, **requantization(site)}
-    return Spelling("dense", ((pixels, depth),), (pixels, outputs), accumulated(site, (1,)), numbers, DOT)
+    pixels, narrow = site.output.elements // outputs, depth < SHORT
+    numbers = {"depth": depth, "narrow": narrow, **requantization(site)}
+    constants = accumulated(site, (1,))
+    if narrow:
+        constants["weight"] = np.ascontiguousarray(constants["weight"].T)
+    return Spelling("dense", ((pixels, depth),), (pixels, outputs), constants, numbers, SIDE if narrow else DOT)
 
 
 def maxpool(site: Site) -> Spelling:

@@ -25,7 +25,9 @@ def layers() -> list[tuple[Case, list[Array]]]:
         conv(5, (1, 7, 6, 5), 7, (3, 3), pads=[1, 1, 1, 1], group=7),
         conv(6, (1, 3, 9, 6), 6, (5, 3), strides=[2, 1], pads=[2, 1, 1, 0], group=3),
         conv(7, (1, 6, 4, 3), 5, (1, 1)),
+        conv(10, (1, 23, 5, 4), 23, (3, 3), pads=[1, 1, 1, 1], group=23),
         dense(8, (3, 10), 7),
+        dense(11, (2, 40), 12),
         dense(9, (1, 17), 33, "Gemm", transB=1),
     ]
     shapes = [
@@ -36,7 +38,9 @@ def layers() -> list[tuple[Case, list[Array]]]:
         (1, 7, 6, 5),
         (1, 6, 4, 6),
         (1, 5, 4, 3),
+        (1, 23, 5, 4),
         (3, 7),
+        (2, 12),
         (1, 33),
     ]
     return [(layer.case(shape), [layer.x]) for layer, shape in zip(made, shapes, strict=True)]

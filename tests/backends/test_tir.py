@@ -67,7 +67,7 @@ def test_the_c_library(tmp_path: Path, vectors: bool) -> None:
 
     program, sample = every_case()
     planned = plan(with_tir(program)).program
-    assert sum(step.kernel.endswith("_tir") for step in planned.steps) == 20
+    assert sum(step.kernel.endswith("_tir") for step in planned.steps) == 22
     source = emit(planned)
     for name, text in {**source.files, "main.c": main_c(planned, source)}.items():
         (tmp_path / name).write_text(text)
