@@ -22,7 +22,7 @@ __all__ = ["compiled_object", "export_relax", "open_relax", "require_tvm", "tune
 
 LLVM = Mapping[str, Any]
 PATIENCE = 120.0  # seconds that building or timing one candidate may take: its processes import TVM first
-STACKED = 128  # sums that may lie on the stack, side by side: outputs that no tile divides evenly, whose loop LLVM turns into vectors
+STACKED = 240  # sums that may lie on the stack, side by side: outputs that no tile of whole vectors divides; LLVM vectorizes their loop
 REGISTERS = 4  # sums in registers where there are no vectors
 
 
@@ -168,7 +168,7 @@ def _tile(schedule: Any, tile: int, vectors: bool) -> None:
     outputs = schedule.get_loops(out)[axes - 1]
     extent = int(schedule.get(outputs).extent)
     even = max(n for n in range(1, tile + 1) if extent % n == 0)
-    whole = side and vectors and 2 * even <= min(tile, extent) and extent <= STACKED
+    whole = side and vectors and even % 4 != 0 and extent <= STACKED
     outer, inner = schedule.split(outputs, [None, extent if whole else even])
     if sums == out:
         inside, reduced = inner, schedule.get_loops(out)[axes + 1 :]
