@@ -15,7 +15,7 @@ from rich.console import Console
 
 import edgec
 from edgec.emulate.boards import start_board
-from edgec.harness.bench import infer, load_input, output_bytes
+from edgec.harness.commands import infer, load_input, output_bytes
 from edgec.harness.link import Link
 from edgec.harness.samples import load_samples
 from edgec.harness.wire import wire_bytes
