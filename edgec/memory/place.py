@@ -76,8 +76,8 @@ def _regions(made: Spread) -> tuple[tuple[Region, ...], dict[str, int]]:
     offsets: dict[str, int] = {}
     start = 0
     for r, room in enumerate(made.rooms):
+        offsets |= {made.packing.found[i].name: start + made.at[r][i] for i in made.members(r)}
         if size := made.size(r):
             regions.append(Region(room.name, start, size))
-            offsets |= {made.packing.found[i].name: start + made.at[r][i] for i in made.members(r)}
             start += size
     return tuple(regions), offsets
