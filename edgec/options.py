@@ -71,6 +71,8 @@ class CompileOptions:
             value = getattr(self, option)
             if value is not None and value <= 0:
                 raise UsageError(f"--{option} must be more than 0 bytes", "for example --ram 320K")
+        if self.keep_input and self.input == "rows":
+            raise UsageError("an input that arrives by rows is not kept", "leave out --keep-input or --input rows")
 
     def as_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, for edgec.json (files by name only: the output holds no machine paths)."""

@@ -40,6 +40,7 @@ def test_options_are_frozen_and_checked() -> None:
         {"optimise": "speed"},
         {"optimize": "fast"},
         {"io": "int8"},
+        {"keep_input": True, "input": "rows"},
         {"batch": 0},
         {"batch": "3"},
         {"batch": True},
