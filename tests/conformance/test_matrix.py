@@ -38,7 +38,7 @@ PLACES = {
 }
 """Platform -> the target, options, and where its code is run."""
 
-FEW = {"mobilenetv2_224_ptq": 2, "kwt1_mfcc": 2, "kwt1_raw": 2}
+FEW = {"mobilenetv2_224_ptq": 1, "kwt1_mfcc": 1, "kwt1_raw": 1}
 """Samples of the models that take long in the interpreter."""
 
 
