@@ -179,12 +179,12 @@ def _tile(schedule: Any, tile: int, vectors: bool) -> None:
     if side:
         schedule.reorder(*reduced, inside)
         first = reduced[0]
-    if side and not vectors:
-        schedule.unroll(inside)
-    elif side and not whole:
+    if side and vectors and not whole:
         for loop in {inside, schedule.get_loops(out)[-1]} if sums != out else {inside}:
             schedule.vectorize(loop)
     schedule.decompose_reduction(sums, first)
+    if not vectors:
+        schedule.unroll(inside)
 
 
 def _lowered(tvm: Any, module: Any) -> Any:
