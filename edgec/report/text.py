@@ -167,7 +167,8 @@ def analyzed(document: Document) -> RenderableType:
 
 def built(document: Document) -> RenderableType:
     """What `build` made."""
-    rows = [("target", f"{document['target']} on {document['board'] or 'this machine'}")]
+    board, toolchain = document["board"], document.get("toolchain")
+    rows = [("target", document["target"] + (f" on {board}" if board else "") + (f", with {toolchain}" if toolchain else ""))]
     rows += [(kind, path) for kind, path in document["artifacts"].items()]
     if modules := document.get("modules"):
         each = ", ".join(f"{name} {kb(size)}" for name, size in modules.items())
