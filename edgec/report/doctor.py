@@ -35,6 +35,7 @@ TOOLS = (
     Tool(("qemu-system-arm",), "bench --emulate, verify --on emulator", "qemu-system-arm"),
     Tool(("aarch64-linux-gnu-gcc",), "64-bit Arm (or zig)", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
     Tool(("qemu-aarch64",), "bench --emulate and verify --on qemu-user for 64-bit Arm", "qemu-user"),
+    Tool(("node",), "verify --on node; npm for bench --against onnxruntime-web", "nodejs npm"),
     Tool(("gcc", "cc"), "host builds, the instruction counter", "gcc libc6-dev"),
     Tool(("clang",), "host builds with clang, sanitizers", "clang"),
 )
@@ -50,6 +51,7 @@ PACKAGES = (
     Package("onnxruntime", "verify against the model, calibration", "pip install 'edgec[ort]'"),
     Package("capstone", "cycle estimates", "pip install 'edgec[emulate]'"),
     Package("ortools", "exact memory placement", "pip install 'edgec[solver]'"),
+    Package("ai-edge-litert", "bench --against litert", "pip install 'edgec[phone]'"),
     Package("ziglang", "cross-compiling without other toolchains", "pip install 'edgec[zig]'"),
 )
 
