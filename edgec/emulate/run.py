@@ -16,7 +16,7 @@ from edgec.harness.commands import crc32, infer, load_input, stack
 from edgec.harness.link import Link
 from edgec.harness.wire import input_bytes, wire_bytes
 from edgec.target import Target
-from edgec.toolchain.firmware import FirmwareImage, build_firmware
+from edgec.toolchain.firmware import FirmwareImage, batch_elf, build_firmware
 from edgec.toolchain.package import Package, load_package
 from edgec.toolchain.sizes import elf_sections
 
@@ -32,13 +32,16 @@ Samples = Mapping[str, Any]
 
 
 def build_for_emulation(
-    folder: Path | str, target: Target, trace: bool = False, batch: bool = False, **options: Any
+    folder: Path | str, target: Target, trace: bool = False, **options: Any
 ) -> tuple[FirmwareImage, Target]:
     """Firmware for the machine that emulates `target`, under DIR/build/emulate, and that machine's target."""
     board = emulated_target(target)
+    return build_firmware([folder], board, _folder(folder, board, trace), trace=trace, **options), board
+
+
+def _folder(folder: Path | str, board: Target, trace: bool, batch: bool = False) -> Path:
     kind = f"{board.name}{'-trace' if trace else ''}{'-batch' if batch else ''}"
-    out = Path(folder) / "build" / "emulate" / kind
-    return build_firmware([folder], board, out, trace=trace, batch=batch, **options), board
+    return Path(folder) / "build" / "emulate" / kind
 
 
 def measure(folder: Path | str, target: Target, inputs: Samples | None = None, **options: Any) -> dict[str, Any]:
@@ -152,10 +155,11 @@ def all_bytes(package: Package, inputs: Samples | bytes) -> bytes:
 
 
 def _batch(package: Package, target: Target, raw: bytes, trace: bool, timeout: float) -> tuple[bytes, bytes]:
-    image, board = build_for_emulation(package.path, target, trace=trace, batch=True)
+    board = emulated_target(target)
+    elf = batch_elf(package.path, board, _folder(package.path, board, trace, batch=True), trace)
     with tempfile.TemporaryDirectory(prefix="edgec-batch-") as scratch:
         folder = Path(scratch)
         (folder / "inputs.bin").write_bytes(raw)
-        run_batch(board, image.elf.resolve(), folder, timeout)
+        run_batch(board, elf.resolve(), folder, timeout)
         outputs = (folder / "outputs.bin").read_bytes()
         return outputs, (folder / "trace.bin").read_bytes() if trace else b""

@@ -82,7 +82,7 @@ def same(site: Site) -> bool:
 
 
 def argmax_when(whole: bool) -> Callable[[Site], bool]:
-    return lambda site: ordered(site) and (whole or isinstance(site.step.reach[0], Run))
+    return lambda site: ordered(site) and whole != isinstance(site.step.reach[0], Run)
 
 
 def cost(each: float, of_input: bool = True) -> Callable[[Site], Cost]:

@@ -224,6 +224,11 @@ ADD_DSP = Kernel(
 
 KERNELS = [
     ADD_DSP,
-    *(_kernel(op, dtype, mode) for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)),
-    *(_kernel16(*each) for each in product(("add", "mul", "div", "prelu"), MODES, (True, False))),
+    *(
+        _kernel(op, dtype, mode)
+        for op, dtype, mode in product(OPS, ("int8", "float32"), MODES)
+        if (op, dtype) != ("pow", "int8")
+    ),
+    *(_kernel16(*each) for each in product(("add", "mul", "prelu"), MODES, (True, False))),
+    *(_kernel16("div", "const", inplace) for inplace in (True, False)),
 ]

@@ -139,6 +139,7 @@ KERNELS = [
         "requantize",
         "lookup",
         pack_requantize,
+        when=lambda site: "sx" in site.step.attrs,
         units=row_elements,
         inplace=(0,),
         variant=lookup_variant,

@@ -91,17 +91,25 @@ def scratch_dsp(site: Site) -> int:
     return -(-depth(site) // 4) * (8 if width(site) == 8 else 16)
 
 
-FEW = range(4, 17)  # inputs that fit the registers
-WORTH = 1 << 15  # multiply-accumulates from which a function for one number of inputs is worth its flash
+FEW = (
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    13,
+    14,
+    15,
+)  # inputs that fit the registers; twelve and sixteen are as fast with pair-packed weights
 
 
 def is_few(site: Site) -> bool:
-    """Inputs that stay in registers, any int8 weights.  Twelve and sixteen of many pixels are as fast with pair-packed weights,
-    which are half as large."""
-    count = depth(site)
-    worth = count <= 8 or (count % 4 and site.output.elements * count >= WORTH and site.output.elements > outputs(site))
-    weights = count in FEW and site.const("weight").dtype == np.int8
-    return is_int8(site) and bool(worth) and weights and doubled_shift(site, (1,)) is not None
+    """Inputs that stay in registers, any int8 weights."""
+    weights = depth(site) in FEW and site.const("weight").dtype == np.int8
+    return is_int8(site) and weights and doubled_shift(site, (1,)) is not None
 
 
 def few_order(count: int) -> Array:

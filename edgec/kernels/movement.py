@@ -100,7 +100,7 @@ def concat(name: str, when: Callable[[Site], bool], **call: Any) -> Kernel:
 KERNELS = [
     *(row_copy(op) for op in ROW_COPIES),
     permute("permute_rows", lambda s: same_type(s) and not isinstance(s.step.reach[0], All)),
-    permute("permute_all", same_type, access=("all",), row=True),
+    permute("permute_all", lambda s: same_type(s) and isinstance(s.step.reach[0], All), access=("all",), row=True),
     concat("concat_rows", lambda s: same_type(s) and by_rows(s), row=True),
     concat("concat_runs", lambda s: same_type(s) and not by_rows(s)),
 ]

@@ -46,7 +46,7 @@ def family(op: str, dtype: str, suffix: str, whole: bool) -> Kernel:
 
     def serves(site: Site) -> bool:
         fits = is_int16(site) if dtype == "int16" else site.output.dtype == dtype == site.input.dtype
-        return fits and (whole or isinstance(site.step.reach[0], Run))
+        return fits and whole != isinstance(site.step.reach[0], Run)
 
     if whole:
         return Kernel(f"{name}_all", when=serves, access=("all",), row=True, **common)

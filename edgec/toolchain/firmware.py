@@ -19,7 +19,7 @@ from edgec.toolchain.package import Package, load_package
 from edgec.toolchain.seal import seal
 from edgec.toolchain.sizes import binary_image, elf_sizes, elf_symbols, intel_hex
 
-__all__ = ["FirmwareImage", "FirmwareSizes", "build_firmware", "built_sizes"]
+__all__ = ["FirmwareImage", "FirmwareSizes", "batch_elf", "build_firmware", "built_sizes"]
 
 _HARNESS_FOLDER = "edgec-harness.d"  # the linker script knows it
 _SIZES = "sizes.json"
@@ -60,25 +60,20 @@ def build_firmware(
     target: Target,
     out: Path,
     trace: bool = False,
-    batch: bool = False,
     toolchain: Toolchain | None = None,
     harness_flags: Sequence[str] = (),
 ) -> FirmwareImage:
     """Builds firmware with the packages in `folders`, which share one arena.
 
-    `trace`: layers can be looked at (`edgec dump`, `edgec layers`); `batch`: reads files of the emulator's host instead
-    of a serial line, with the model's own input bytes.  Raises UsageError for a board without a port, BudgetError when
-    it does not fit, BuildError with the compiler's message.
+    `trace`: layers can be looked at (`edgec dump`, `edgec layers`).  Raises UsageError for a board without a port,
+    BudgetError when it does not fit, BuildError with the compiler's message.
     """
-    packages = [load_package(folder) for folder in folders]
-    if not target.port:
-        hint = "compile for a board with a firmware port (`edgec targets`), or link the library into your own project"
-        raise UsageError(f"edgec has no firmware port for '{target.name}'", hint=hint)
-    job = _Build(packages, target, Path(out), trace, batch, toolchain or toolchain_for(target), tuple(harness_flags))
+    found = toolchain or toolchain_for(target)
+    job = _Build(_packages(folders, target), target, Path(out), trace, False, found, tuple(harness_flags))
     full = job.link("firmware", job.library_objects(), with_arena=True)
     empty = job.link("empty", job.empty_objects(), with_arena=False)
     sizes = job.difference(full, empty)
-    stated = {"builds": [package.build_hash() for package in packages], "sizes": asdict(sizes)}
+    stated = {"builds": [package.build_hash() for package in job.packages], "sizes": asdict(sizes)}
     (job.out / _SIZES).write_text(json.dumps(stated, indent=1), encoding="utf-8")
     return FirmwareImage(
         elf=full,
@@ -97,6 +92,20 @@ def built_sizes(package: Package) -> FirmwareSizes | None:
         return FirmwareSizes(**stated["sizes"]) if stated["builds"] == [package.build_hash()] else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def batch_elf(folder: Path | str, target: Target, out: Path, trace: bool = False) -> Path:
+    """Firmware that reads files of the emulator's host instead of a serial line, with the model's own input bytes: its ELF alone,
+    nothing is measured.  Raises as `build_firmware` does."""
+    job = _Build(_packages([folder], target), target, Path(out), trace, True, toolchain_for(target), ())
+    return job.link("firmware", job.library_objects(), with_arena=True)
+
+
+def _packages(folders: Sequence[Path | str], target: Target) -> list[Package]:
+    if not target.port:
+        hint = "compile for a board with a firmware port (`edgec targets`), or link the library into your own project"
+        raise UsageError(f"edgec has no firmware port for '{target.name}'", hint=hint)
+    return [load_package(folder) for folder in folders]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from edgec.memory.place import place
 from edgec.schedule.segment import with_rings, with_scratch
 from edgec.schedule.select import select
 from edgec.target import Target, load_target
+from tests.ops.forced import Given, apart, batches, joined
 from tests.ops.harness import references
 
 
@@ -61,6 +62,18 @@ def check_on(
     run: Callable[[Path, Target, bytes], bytes] = run_inputs,
 ) -> None:
     """Runs a placed program on each sample in one boot (`run`: where, if not on an emulated board); fails with the names of the outputs that differ from the interpreter's."""
+    wrong = differences(target, folder, program, samples, run)
+    assert not wrong, "\n".join(wrong)
+
+
+def differences(
+    target: Target,
+    folder: Path,
+    program: Program,
+    samples: Sequence[Mapping[str, Array]],
+    run: Callable[[Path, Target, bytes], bytes] = run_inputs,
+) -> list[str]:
+    """Outputs of a placed program on each sample, run in one boot, that differ from the interpreter's: their names and how much."""
     write_package(folder, program, target)
     raw = b"".join(np.ascontiguousarray(s[p.name]).tobytes() for s in samples for p in program.inputs)
     got, at, wrong = run(folder, target, raw), 0, []
@@ -79,4 +92,19 @@ def check_on(
                     f"{port.name} ({step.kernel if step else '?'}), sample {number}: {many} of {len(expected)} bytes"
                 )
     assert at == len(got)
+    return wrong
+
+
+def check_nodes(
+    target: Target,
+    folder: Path,
+    nodes: Iterable[Given],
+    run: Callable[[Path, Target, bytes], bytes] = run_inputs,
+) -> None:
+    """Nodes that have their kernels, hundreds a boot; fails with all that differ from the interpreter."""
+    wrong = []
+    for number, batch in enumerate(batches(nodes)):
+        whole = joined(batch)
+        program = apart(whole.program).with_(target=target.name)
+        wrong += differences(target, folder / str(number), program, whole.samples, run)
     assert not wrong, "\n".join(wrong)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from edgec.ir.program import Array, Port, Program, Quant
+from edgec.ir.program import Array, Program, Quant
 from edgec.ops._layout import channels_last, identity
 from edgec.ops.base import Tensor
+from tests.ops.forced import Given, joined
 from tests.ops.stub import Case, lower
 
 X_QUANT, Y_QUANT = Quant(float(np.float32(0.05)), 3), Quant(float(np.float32(0.4)), -5)
@@ -150,22 +151,28 @@ def dense(seed: int, shape: Sequence[int], outputs: int, op: str = "MatMul", **a
     return Layer(op, tuple(shape), weight, scales, bias, attrs, x_quant, y_quant, axis=0 if attrs.get("transB") else 1)
 
 
+def case_of(layer: Layer, real: bool = False) -> Case:
+    """The layer lowered; its output shape computed here, not by a naive convolution."""
+    if layer.op != "Conv":
+        outputs = layer.weight.shape[0 if layer.attrs.get("transB") else 1]
+        return layer.case((*layer.shape[:-1], int(outputs)), real)
+    spatial = len(layer.shape) - 2
+    pads = layer.attrs.get("pads", [0] * 2 * spatial)
+    strides, dilations = (layer.attrs.get(n, [1] * spatial) for n in ("strides", "dilations"))
+    sizes = []
+    for i in range(spatial):
+        extent = (layer.weight.shape[2 + i] - 1) * dilations[i] + 1
+        sizes.append((layer.shape[2 + i] + pads[i] + pads[spatial + i] - extent) // strides[i] + 1)
+    return layer.case((layer.shape[0], layer.weight.shape[0], *sizes), real)
+
+
 def merged(cases: Sequence[Case], values: Sequence[Array | Sequence[Array]]) -> tuple[Program, dict[str, Array]]:
     """Independent cases as one program, so that they cost one compilation; and its inputs.  values: one array each, or several."""
-    buffers, steps, inputs, outputs, sample = [], [], [], [], {}
-    for i, (case, value) in enumerate(zip(cases, values, strict=True)):
-
-        def named(name: str, i: int = i) -> str:
-            return f"k{i}_{name}" if name else ""
-
-        program = case.program
-        buffers += [replace(b, name=named(b.name), view_of=named(b.view_of)) for b in program.buffers]
-        steps += [
-            replace(s, name=named(s.name), inputs=tuple(map(named, s.inputs)), output=named(s.output))
-            for s in program.steps
-        ]
-        inputs += [Port(named(p.name), named(p.buffer), p.shape) for p in program.inputs]
-        outputs += [Port(named(p.name), named(p.buffer), p.shape) for p in program.outputs]
-        for tensor, array in zip(case.inputs, value if isinstance(value, list) else [value], strict=True):
-            sample[named(tensor.buffer)] = np.ascontiguousarray(np.transpose(array, tensor.perm))
-    return Program("net", tuple(buffers), tuple(steps), tuple(inputs), tuple(outputs)), sample
+    given = []
+    for case, value in zip(cases, values, strict=True):
+        arrays = value if isinstance(value, list) else [value]
+        pairs = zip(case.inputs, arrays, strict=True)
+        sample = {t.buffer: np.ascontiguousarray(np.transpose(array, t.perm)) for t, array in pairs}
+        given.append(Given(case.program, (sample,)))
+    made = joined(given)
+    return made.program, dict(made.samples[0])

@@ -19,23 +19,30 @@ from edgec.ir.text import constants, parse_program, print_program
 from edgec.ops.registry import by_name
 from edgec.schedule.plan import plan
 
-FLAGS = "-std=c11 -O1 -g -Wall -Wextra -Wconversion -Wpedantic -Werror -fsanitize=address,undefined -fno-sanitize-recover=all".split()
+FLAGS = "-std=c11 -Wall -Wextra -Wconversion -Wpedantic -Werror -fsanitize=address,undefined -fno-sanitize-recover=all".split()
 
 
 def references() -> dict[str, object]:
     return {name: op.reference for name, op in by_name().items()}
 
 
-def main_c(program: Program, source: object) -> str:
-    """A main that reads all inputs from stdin, runs once, writes all outputs to stdout."""
+def main_c(program: Program, source: object, gaps: Sequence[tuple[int, int]] = ()) -> str:
+    """A main that reads all inputs from stdin, runs once, writes all outputs to stdout, again and again; nothing may touch the `gaps`
+    (first byte, number of bytes) of the arena."""
     name = program.name
     loop = "for (;;)" if program.inputs else "for (int once = 1; once; once = 0)"
     lines = [
         f'#include "{name}.h"',
         "#include <stdio.h>",
+        "#include <sanitizer/asan_interface.h>",
+        f"_Alignas(16) static unsigned char arena[{name.upper()}_ARENA_BYTES];",
+        f"static const int gaps[][2] = {{ {', '.join(f'{{ {a}, {n} }}' for a, n in (*gaps, (0, 0)))} }};",
         "int main(void)",
         "{",
-        f"    {name}_init(NULL);",
+        "    for (int i = 0; gaps[i][1]; ++i) {",
+        "        __asan_poison_memory_region(arena + gaps[i][0], (size_t)gaps[i][1]);",
+        "    }",
+        f"    {name}_init(arena);",
         f"    {loop} {{",
     ]
     if pushed_input(program):
@@ -57,16 +64,21 @@ def main_c(program: Program, source: object) -> str:
 
 
 def run_host(
-    program: Program, samples: Sequence[Mapping[str, Array]], features: frozenset[str] = frozenset(), cc: str = "gcc"
+    program: Program,
+    samples: Sequence[Mapping[str, Array]],
+    features: frozenset[str] = frozenset(),
+    cc: str = "gcc",
+    gaps: Sequence[tuple[int, int]] = (),
+    level: Sequence[str] = ("-O1", "-g"),
 ) -> list[dict[str, Array]]:
     """Compiles a placed program under ASan and UBSan and runs it on each sample (ONNX input name -> array)."""
     source = emit(program, features)
     with tempfile.TemporaryDirectory() as folder:
-        for file, text in {**source.files, "main.c": main_c(program, source)}.items():
+        for file, text in {**source.files, "main.c": main_c(program, source, gaps)}.items():
             (Path(folder) / file).write_text(text)
         files = [str(Path(folder) / f) for f in (*source.files, "main.c") if f.endswith(".c")]
         built = subprocess.run(
-            [cc, *FLAGS, *files, "-o", f"{folder}/a.out", "-lm"], capture_output=True, text=True, check=False
+            [cc, *level, *FLAGS, *files, "-o", f"{folder}/a.out", "-lm"], capture_output=True, text=True, check=False
         )
         assert built.returncode == 0, built.stderr[:4000]
         data = b"".join(

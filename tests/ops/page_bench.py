@@ -44,19 +44,16 @@ def _tensor(ctx: Context, name: str, given: Operand) -> Tensor:
     return Tensor(name, shape, dtype, perm, name, given.quant)
 
 
-def run_node(
+def node_program(
     op_type: str,
     operands: Sequence[Operand | None],
     out_shape: tuple[int, ...],
     quant: Quant | None = None,
     attrs: Mapping[str, Any] | None = None,
-    compiled: bool = True,
     lower: Any = None,
-    features: frozenset[str] = frozenset(),
     **fused: Any,
-) -> tuple[Array, Program]:
-    """The node's result in logical order and the program.  compiled: through interpreter and sanitized host C as
-    well."""
+) -> tuple[Program, dict[str, Array], Tensor]:
+    """The node lowered: its program, whose output is `y`, the operands as its inputs hold them, and what it makes."""
     ctx = Context()
     tensors = [None if o is None else _tensor(ctx, f"x{i}", o) for i, o in enumerate(operands)]
     unit = Unit("node", op_type, attrs or {}, tensors, "y", out_shape, quant, **fused)
@@ -71,7 +68,23 @@ def run_node(
     program = Program(
         "net", tuple(ctx.buffers.values()), tuple(ctx.steps), ports, (Port("y", made.buffer, made.physical),)
     )
-    sample = {t.buffer: np.ascontiguousarray(np.transpose(o.value, t.perm)) for t, o in active}
+    return program, {t.buffer: np.ascontiguousarray(np.transpose(o.value, t.perm)) for t, o in active}, made
+
+
+def run_node(
+    op_type: str,
+    operands: Sequence[Operand | None],
+    out_shape: tuple[int, ...],
+    quant: Quant | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    compiled: bool = True,
+    lower: Any = None,
+    features: frozenset[str] = frozenset(),
+    **fused: Any,
+) -> tuple[Array, Program]:
+    """The node's result in logical order and the program.  compiled: through interpreter and sanitized host C as
+    well."""
+    program, sample, made = node_program(op_type, operands, out_shape, quant, attrs, lower, **fused)
     found = rows_alone(program, sample)[made.buffer].reshape(made.physical)
     if compiled:
         twice = run_program(program, [sample], features)[0]["y"]

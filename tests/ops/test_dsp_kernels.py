@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from edgec.ir.program import site
 from edgec.kernels.registry import kernel
+from edgec.schedule.plan import plan
 from edgec.schedule.select import select
+from tests.ops.arm import check_on, emulated, step_by_step
 from tests.ops.convolutions import check, conv, dense, merged
+from tests.ops.harness import run_program
 from tests.ops.test_convolutions import DSP, corner
 
 WINOGRAD = [
@@ -54,8 +56,6 @@ def forced(layers, name):
 
 @pytest.mark.parametrize("name", FORMS)
 def test_winograd_equals_the_page_on_the_host(name):
-    from tests.ops.harness import run_program
-
     layers = [*WINOGRAD, *corner(WINOGRAD[1])]
     program, sample = forced(layers, name)
     assert sum(s.kernel == name for s in program.steps) >= len(WINOGRAD)
@@ -69,30 +69,19 @@ def test_winograd_is_taken_only_where_flash_may_be_spent():
 
 
 def test_narrow_and_odd_shapes_on_the_host():
-    from tests.ops.harness import run_program
-
     program, sample = merged([check(layer) for layer in NARROW], [layer.x for layer in NARROW])
     run_program(program, [sample], DSP)
 
 
 @pytest.mark.parametrize(("cpu", "name"), [("cortex-m4", FORMS[0]), ("cortex-m33", FORMS[0]), ("cortex-m4", FORMS[1])])
 def test_the_emulated_cortex_m_gives_the_same_bytes(tmp_path, cpu, name):
-    from edgec.ir.interp import Interpreter
-    from edgec.target import load_target
-    from tests.ops.harness import references
-    from tests.ops.test_convolutions_arm import package_and_run
-
+    target = emulated(cpu)
     program, sample = forced([*WINOGRAD, *corner(WINOGRAD[1]), *NARROW], name)
-    got, program = package_and_run(tmp_path, program, sample, load_target(cpu))
-    want = Interpreter(program, references()).run(sample)
-    assert got == b"".join(np.ascontiguousarray(want[p.name]).tobytes() for p in program.outputs)
+    check_on(target, tmp_path / "net", plan(replace(program, target=target.name), target.isa).program, [sample])
 
 
 @pytest.mark.parametrize("cpu", [None, "cortex-m4"])
 def test_depthwise_unrolled_by_columns_makes_four_rows_a_call(tmp_path, cpu):
-    from tests.ops.arm import check_on, emulated, step_by_step
-    from tests.ops.harness import run_program
-
     name = "depthwise3_s8_dsp4"
     program, sample = forced([*UNROLLED, *corner(UNROLLED[4])], name)
     assert sum(s.kernel == name for s in program.steps) >= len(UNROLLED)
