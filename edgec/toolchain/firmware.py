@@ -68,12 +68,12 @@ def build_firmware(
     `trace`: layers can be looked at (`edgec dump`, `edgec layers`).  Raises UsageError for a board without a port,
     BudgetError when it does not fit, BuildError with the compiler's message.
     """
-    found = toolchain or toolchain_for(target)
-    job = _Build(_packages(folders, target), target, Path(out), trace, False, found, tuple(harness_flags))
+    packages, flags = _packages(folders, target), tuple(harness_flags)
+    job = _Build(packages, target, Path(out), trace, False, toolchain or toolchain_for(target), flags)
     full = job.link("firmware", job.library_objects(), with_arena=True)
     empty = job.link("empty", job.empty_objects(), with_arena=False)
     sizes = job.difference(full, empty)
-    stated = {"builds": [package.build_hash() for package in job.packages], "sizes": asdict(sizes)}
+    stated = {"builds": [package.build_hash() for package in packages], "sizes": asdict(sizes)}
     (job.out / _SIZES).write_text(json.dumps(stated, indent=1), encoding="utf-8")
     return FirmwareImage(
         elf=full,
