@@ -9,7 +9,7 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.kernels._counting import tiles
-from edgec.kernels._packing import pad_to, rounding
+from edgec.kernels._packing import factors, pad_to, rounding
 from edgec.kernels.base import Scalar
 
 MVE = frozenset({"mve"})
@@ -23,13 +23,6 @@ MOST_DEPTH = 32000
 def is_int8(site: Site) -> bool:
     """int8 in, int8 out, int8 weights."""
     return site.output.dtype == site.input.dtype == "int8" and site.const("weight").dtype == np.int8
-
-
-def factors(site: Site) -> tuple[Array, int]:
-    """(m, n) with n >= 1: n = 0 is the same as n = 1 with factors twice as large, which still fit int32."""
-    shift = site.int("shift")
-    m = site.const("mult").astype(np.int64)
-    return ((2 * m) if shift == 0 else m).astype(np.int32), max(shift, 1)
 
 
 def requantize_fields(site: Site) -> dict[str, Scalar | Array]:

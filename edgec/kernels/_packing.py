@@ -54,6 +54,13 @@ def doubled_shift(site: Site, axes: tuple[int, ...]) -> tuple[int, int] | None:
     return (1, left + 1) if accumulator_bound(site, axes) << (left + 1) <= INT32 else None
 
 
+def factors(site: Site) -> tuple[Array, int]:
+    """(m, n) with n >= 1: n = 0 is the same as n = 1 with factors twice as large, which still fit int32."""
+    shift = site.int("shift")
+    m = site.const("mult").astype(np.int64)
+    return ((2 * m) if shift == 0 else m).astype(np.int32), max(shift, 1)
+
+
 def dsp_fields(site: Site, axes: tuple[int, ...]) -> dict[str, Scalar | Array]:
     """Fields shift, left, round, lo, hi of DSP kernels (their multipliers are elsewhere)."""
     found = doubled_shift(site, axes)
@@ -158,3 +165,14 @@ def dot_headers(site: Site, axes: tuple[int, ...], width: int) -> tuple[str, ...
     """The isa files that a matrix kernel needs."""
     numbers, shape = dot_variant(site, axes, width), "1x8" if width == 8 else "2x4"
     return "dsp_dot", f"dsp_dot_{shape} shift={numbers['shift']} left={numbers['left']} safe={int(numbers['safe'])}"
+
+
+def covered(site: Site) -> tuple[int, int, int]:
+    """Columns before, inside and behind the image that the windows of a row cover."""
+    size, out, stride, pad, dilation, kernel = (
+        site.ints(n)[1] for n in ("size", "out", "stride", "pad", "dilation", "kernel")
+    )
+    span = (out - 1) * stride + (kernel - 1) * dilation + 1
+    before = min(pad, span)
+    inner = min(size, span - before)
+    return before, inner, span - before - inner

@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgec.ir.program import Array, Site
-from edgec.kernels._mve import factors
-from edgec.kernels._packing import pad_to
+from edgec.kernels._packing import covered, factors, pad_to
 from edgec.kernels.base import Scalar
 
 SIMD = frozenset({"simd"})
@@ -69,15 +68,8 @@ def requantize(site: Site) -> dict[str, Scalar | Array]:
 
 def columns(site: Site) -> dict[str, int]:
     """Fields before, inner, after: elements of padding, of the input row, and of padding behind it, that the windows of a row cover."""
-    (size, out, stride, pad, dilation), kernel = (
-        (site.ints(n)[1] for n in ("size", "out", "stride", "pad", "dilation")),
-        site.ints("kernel")[1],
-    )
-    span = (out - 1) * stride + (kernel - 1) * dilation + 1
-    before = min(pad, span)
-    inner = min(size, span - before)
     channels = site.int("channels")
-    return {"before": before * channels, "inner": inner * channels, "after": (span - before - inner) * channels}
+    return dict(zip(("before", "inner", "after"), (n * channels for n in covered(site)), strict=True))
 
 
 def is_staged(site: Site) -> bool:

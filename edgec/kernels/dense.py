@@ -38,6 +38,14 @@ def pixels(site: Site) -> int:
     return site.output.row_elements // outputs(site)
 
 
+def rows_by_four(site: Site, alone: bool, several: bool) -> int:
+    """All rows where they lie contiguous; else one, or as many as fill a block of four pixels."""
+    if alone:
+        return 0
+    each = pixels(site)
+    return next((n for n in (1, 2, 4) if n * each % 4 == 0), 4) if several and each < 16 else 1
+
+
 def is_int8(site: Site) -> bool:
     return site.output.dtype == site.input.dtype == "int8"
 

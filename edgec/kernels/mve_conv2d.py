@@ -9,8 +9,8 @@ import numpy as np
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
 from edgec.kernels._counting import up
-from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, factors, is_int8, requantize_fields, stream
-from edgec.kernels._packing import folded_bias
+from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, is_int8, requantize_fields, stream
+from edgec.kernels._packing import covered, factors, folded_bias
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.conv2d import by_group, geometry
 
@@ -34,18 +34,6 @@ def is_direct(site: Site) -> bool:
     return bool(kernel_h == 1 and inside and above and site.int("groups") == 1)
 
 
-def columns(site: Site) -> tuple[int, int, int]:
-    """Columns before, inside and behind the image that the windows of a row cover."""
-    (size, out, stride, pad), kernel = (
-        (site.ints(n)[1] for n in ("size", "out", "stride", "pad")),
-        site.ints("kernel")[1],
-    )
-    span = (out - 1) * stride + kernel
-    before = min(pad, span)
-    inner = min(size, span - before)
-    return before, inner, span - before - inner
-
-
 def is_dilated(site: Site) -> bool:
     return site.ints("dilation")[1] > 1 and site.ints("kernel")[1] > 1
 
@@ -53,7 +41,7 @@ def is_dilated(site: Site) -> bool:
 def column_bytes(site: Site) -> int:
     """Scratch for the columns of a row (or all its windows, where they are dilated), and 16 bytes to read beyond."""
     _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
-    count = site.ints("out")[1] * kernel_w if is_dilated(site) else sum(columns(site))
+    count = site.ints("out")[1] * kernel_w if is_dilated(site) else sum(covered(site))
     return -(-count * kernel_h * part // 8) * 8 + 16
 
 
@@ -124,7 +112,7 @@ def pack(site: Site) -> Packed:
         here = slice(index * each, (index + 1) * each)
         ordered = np.ascontiguousarray(weight.transpose(0, 2, 1, 3)).reshape(each, -1)
         streams.append(stream(ordered, bias[here], mult[here]).reshape(-1))
-    before, inner, after = columns(site)
+    before, inner, after = covered(site)
     sizes = {"before": before, "inner": inner, "after": after, "column_bytes": column_bytes(site)}
     numbers = {
         **fields,
@@ -146,7 +134,7 @@ def cost(site: Site) -> Cost:
     work = rows * groups * dot(site).instructions(outputs // groups, [wide]) + 60.0 * rows
     if not is_direct(site):
         _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
-        _, inner, _ = columns(site)
+        _, inner, _ = covered(site)
         each = up(inner, chunk(site)) * 7.0 if chunk(site) else inner * (3.0 + 2.0 * up(part, 16))
         work += rows * groups * kernel_h * (12.0 + each)
     return Cost(work, 2.0 * work, 64 * vectors * fours + 8 * outputs)

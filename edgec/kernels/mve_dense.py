@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from edgec.ir.program import Site
 from edgec.kernels._counting import calls
-from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, factors, is_int8, requantize_fields, stream
-from edgec.kernels._packing import folded_bias
+from edgec.kernels._mve import MOST_DEPTH, MVE, PRIORITY, Dot, is_int8, requantize_fields, stream
+from edgec.kernels._packing import factors, folded_bias
 from edgec.kernels.base import Cost, Kernel, Packed
-from edgec.kernels.dense import depth, outputs, pixels
+from edgec.kernels.dense import depth, outputs, pixels, rows_by_four
 
 
 def usable(site: Site) -> bool:
@@ -29,14 +29,6 @@ def pack(site: Site) -> Packed:
     return Packed({**shape, **requantize_fields(site), **dot(site).fields(), "stream": words.reshape(-1)})
 
 
-def rows(site: Site, alone: bool, several: bool) -> int:
-    """All rows where they lie contiguous; else one, or as many as fill a block of four pixels."""
-    if alone:
-        return 0
-    each = pixels(site)
-    return next((n for n in (1, 2, 4) if n * each % 4 == 0), 4) if several and each < 16 else 1
-
-
 def cost(site: Site) -> Cost:
     work = dot(site).instructions(outputs(site), runs(site))
     vectors, fours = -(-depth(site) // 16), -(-outputs(site) // 4)
@@ -52,7 +44,7 @@ KERNELS = [
         needs=MVE,
         when=usable,
         units=pixels,
-        group=rows,
+        group=rows_by_four,
         variant=lambda site: dot(site).variant(),
         headers=lambda site: dot(site).headers(),
         block=lambda site: {"outputs": 4, "inputs": 16, "pixels": 4},

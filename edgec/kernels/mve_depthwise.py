@@ -8,8 +8,8 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
-from edgec.kernels._mve import MVE, PRIORITY, factors, is_int8, requantize_fields
-from edgec.kernels._packing import folded_bias, pad_to
+from edgec.kernels._mve import MVE, PRIORITY, is_int8, requantize_fields
+from edgec.kernels._packing import factors, folded_bias, pad_to
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
 AXES = (0, 1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from edgec.ir.program import Site
-from edgec.kernels._mve import factors
-from edgec.kernels._packing import folded_bias
+from edgec.kernels._packing import factors, folded_bias
 from edgec.kernels._simd import BEHIND, PRIORITY, SIMD, fields, headers, is_int8, stream, tiles, variant
 from edgec.kernels.base import Cost, Kernel, Packed
-from edgec.kernels.dense import depth, outputs, pixels
+from edgec.kernels.dense import depth, outputs, pixels, rows_by_four
 
 
 def pack(site: Site) -> Packed:
@@ -15,14 +14,6 @@ def pack(site: Site) -> Packed:
     words = stream(weight, folded_bias(site, (1,)), factors(site)[0])
     shape = {"depth": depth(site), "outputs": outputs(site)}
     return Packed({**shape, **fields(site, 1, depth(site)), "stream": words})
-
-
-def rows(site: Site, alone: bool, several: bool) -> int:
-    """All rows where they lie contiguous; else one, or as many as fill a tile of four pixels."""
-    if alone:
-        return 0
-    each = pixels(site)
-    return next((n for n in (1, 2, 4) if n * each % 4 == 0), 4) if several and each < 16 else 1
 
 
 def cost(site: Site) -> Cost:
@@ -42,7 +33,7 @@ KERNELS = [
         needs=SIMD,
         when=lambda site: is_int8(site) and depth(site) >= 1,
         units=pixels,
-        group=rows,
+        group=rows_by_four,
         variant=lambda site: variant(site, outputs(site)),
         headers=lambda site: headers(site, outputs(site)),
         block=lambda site: {"outputs": 4, "inputs": 4, "pixels": 4},

@@ -8,8 +8,7 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.kernels import _simd
-from edgec.kernels._mve import factors
-from edgec.kernels._packing import folded_bias, pad_to
+from edgec.kernels._packing import factors, folded_bias, pad_to
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.depthwise import AXES, geometry
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgec.ir.program import Array, Site
-from edgec.kernels import _simd, simd_conv2d, simd_dense
+from edgec.kernels import _simd, simd_conv2d
 from edgec.kernels._packing import pad_to
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.conv2d import by_group, geometry
-from edgec.kernels.dense import depth, is_float, outputs, pixels
+from edgec.kernels.dense import depth, is_float, outputs, pixels, rows_by_four
 from edgec.kernels.depthwise import geometry as depthwise_geometry
 
 MOST_TAPS = 25
@@ -95,7 +95,7 @@ KERNELS = [
         needs=_simd.SIMD,
         when=lambda site: usable(site) and depth(site) >= 1,
         units=pixels,
-        group=simd_dense.rows,
+        group=rows_by_four,
         variant=lambda site: _simd.variant(site, outputs(site)),
         headers=lambda site: _simd.headers(site, outputs(site)),
         cost=lambda site: cost(site, depth(site), outputs(site)),

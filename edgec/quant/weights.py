@@ -65,11 +65,6 @@ def before_bias(unit: Unit) -> ir.Value:
     return unit.core.outputs[0]
 
 
-def linear_output(unit: Unit) -> ir.Value:
-    """What a linear unit makes before its clamp."""
-    return unit.core.outputs[0] if unit.bias_add is None else unit.bias_add.outputs[0]
-
-
 def has_bias(unit: Unit) -> bool:
     """Whether a bias can be given to the unit without a further node."""
     return unit.core.op_type in ("Conv", "ConvTranspose", "Gemm") or unit.bias_add is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from edgec.errors import BudgetError
 from edgec.ir.program import Program
@@ -22,6 +22,16 @@ SCRATCH = 1.03  # balanced: RAM that kernels with much scratch may cost, as a mu
 PRICED = 1.08  # what a schedule is priced at before anything is placed, at most, as a multiple of the arena it gets
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a plan is for.  kernels: by step, not to be decided anew; measured: costs by (step, kernel) that go before predicted ones."""
+
+    target: Target
+    options: CompileOptions
+    kernels: Mapping[str, str]
+    measured: Mapping[tuple[str, str], Cost]
+
+
 def planned(
     program: Program,
     target: Target,
@@ -37,17 +47,18 @@ def planned(
     """
     program = order(replace(program, target=target.name))
     room = arena_limit(target, program, options)
+    asked = _Asked(target, options, kernels or {}, measured or {})
     if kernels and (known := _replayed(program, kernels)) is not None:
-        made, decisions = _planned(known.program, target, options, kernels, measured)
+        made, decisions = _planned(known.program, asked)
         return replace(made, patched=known), decisions
-    made, decisions = _smaller(program, target, options, kernels, measured, room)
+    made, decisions = _smaller(program, asked, room)
     if room is None or _fits(made, room):
         return made, decisions
     least = made.program.arena
     for patched in patchings(program, room) if options.input != "rows" else ():
         reached = least_peak(patched.program, target.isa, options.keep_input)
         if reached <= PRICED * room:
-            other, others = _smaller(patched.program, target, options, kernels, measured, room)
+            other, others = _smaller(patched.program, asked, room)
             reached = other.program.arena
             if _fits(other, room):
                 return replace(other, patched=patched), others
@@ -82,40 +93,28 @@ def _replayed(program: Program, kernels: Mapping[str, str]) -> Patched | None:
     return next((p for p in tried if kernels.keys() == {step.name for step in p.program.steps}), None)
 
 
-def _smaller(
-    program: Program,
-    target: Target,
-    options: CompileOptions,
-    kernels: Mapping[str, str] | None,
-    measured: Mapping[tuple[str, str], Cost] | None,
-    room: int | None,
-) -> tuple[Plan, list[Decision]]:
+def _smaller(program: Program, asked: _Asked, room: int | None) -> tuple[Plan, list[Decision]]:
     """The plan as asked for; where it does not fit into `room` bytes, the one of --optimize ram if that is smaller."""
-    made = _planned(program, target, options, kernels, measured)
-    if room is None or _fits(made[0], room) or options.optimize == "ram":
+    made = _planned(program, asked)
+    if room is None or _fits(made[0], room) or asked.options.optimize == "ram":
         return made
-    least = _planned(program, target, replace(options, optimize="ram"), kernels, measured)
+    least = _planned(program, replace(asked, options=replace(asked.options, optimize="ram")))
     return min(made, least, key=lambda found: (found[0].missing, found[0].program.arena))
 
 
-def _planned(
-    program: Program,
-    target: Target,
-    options: CompileOptions,
-    kernels: Mapping[str, str] | None,
-    measured: Mapping[tuple[str, str], Cost] | None,
-) -> tuple[Plan, list[Decision]]:
+def _planned(program: Program, asked: _Asked) -> tuple[Plan, list[Decision]]:
     """The plan of an ordered program.  A kernel whose scratch does not fit into the RAM there is gives way to the next."""
+    target, options = asked.target, asked.options
     flash = options.flash or (flash_of(target) or None if options.optimize == "speed" else None)
     memories = tuple(region.name for region in target.regions("weights"))
-    wanted = Wanted(options.optimize, flash, kernels or {}, measured=measured or {}, memories=memories)
+    wanted = Wanted(options.optimize, flash, asked.kernels, measured=asked.measured, memories=memories)
     most = options.ram or (ram_of(target) if options.optimize == "speed" else None)
     reserve = beside(program)
     while True:
         decisions = choose(program, target.isa, wanted)
         made = scheduled(named(program, decisions), target, options)
         heavy = [d for d in decisions if d.chosen.scratch > d.plain.scratch]
-        if not heavy or kernels:
+        if not heavy or asked.kernels:
             return made, decisions
         if most is None:
             plain = [replace(d, chosen=d.plain) for d in decisions]
