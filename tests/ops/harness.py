@@ -40,7 +40,7 @@ def main_c(program: Program, source: object, gaps: Sequence[tuple[int, int]] = (
         "int main(void)",
         "{",
         "    for (int i = 0; gaps[i][1]; ++i) {",
-        "        __asan_poison_memory_region(arena + gaps[i][0], (size_t)gaps[i][1]);",
+        "        ASAN_POISON_MEMORY_REGION(arena + gaps[i][0], (size_t)gaps[i][1]);",
         "    }",
         f"    {name}_init(arena);",
         f"    {loop} {{",
