@@ -43,7 +43,7 @@ def measured(model: Path, program: Program, options: CompileOptions, folder: Pat
     target = load_target(options.target)
     source = emit(program, target.isa, package.version())
     made = manifest(program, source, compiler.heading(model, target, options))
-    package.write(folder, {**compiler.text_files(source), "edgec.json": json.dumps(made).encode()})
+    package.write(folder, {**compiler.encoded(source.files), "edgec.json": json.dumps(made).encode()})
     return measure(folder, target)
 
 
