@@ -134,7 +134,7 @@ def build(
     board = target.get("board")
     document = {"dir": str(folder), "name": manifest["name"], "target": target["name"], "board": board}
     if target["cpu"] == "wasm":
-        return {**document, **_build_web(folder, read_samples(manifest, samples), _lines(labels))}
+        return {**document, **_build_web(folder, read_samples(manifest, samples), labels)}
     if samples is not None or labels:
         raise UsageError(
             "samples and labels are for the page of a WebAssembly package",
@@ -183,10 +183,13 @@ def flash(
     elf = Path(folder) / "build" / "firmware.elf"
     if not elf.is_file() or package.build_hash().encode() not in elf.read_bytes():
         build(folder)
-    found = [found.device for found in serial_ports() if found.usb in target.serial.usb]
-    port = found[0] if port is None and len(found) == 1 else port
-    options = {"tool": tool, "probe": probe, "port": port, "only": only, "dry_run": dry_run}
-    return {"dir": str(folder), **flash_board(elf, target, package.build_hash(), **options)}  # type: ignore[arg-type]
+    found = serial_ports(target.serial.usb)
+    if port is None and len(found) == 1:
+        port = found[0].device
+    document = flash_board(
+        elf, target, package.build_hash(), tool=tool, probe=probe, port=port, only=only, dry_run=dry_run
+    )
+    return {"dir": str(folder), **document}
 
 
 def _build_native(folder: Path, target: str) -> dict[str, Any]:
@@ -202,20 +205,9 @@ def _build_native(folder: Path, target: str) -> dict[str, Any]:
     return {"toolchain": compiler.name, "artifacts": {name: str(path) for name, path in files.items()}}
 
 
-def _lines(labels: str | Path | Sequence[str]) -> Sequence[str]:
-    """Labels as given, or the lines of a file."""
-    if not isinstance(labels, (str, Path)):
-        return labels
-    try:
-        return [line.strip() for line in Path(labels).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{labels} cannot be read: {error}", "give a text file with the name of a class on each line"
-        ) from error
-
-
-def _build_web(folder: Path, samples: Mapping[str, Array] | None, labels: Sequence[str]) -> dict[str, Any]:
+def _build_web(folder: Path, samples: Mapping[str, Array] | None, labels: str | Path | Sequence[str]) -> dict[str, Any]:
     from edgec.emulate.run import all_bytes
+    from edgec.frontend.spec import read_labels
     from edgec.target import load_target
     from edgec.toolchain.package import load_package
     from edgec.toolchain.web import build_npm
@@ -223,8 +215,9 @@ def _build_web(folder: Path, samples: Mapping[str, Array] | None, labels: Sequen
     from edgec.verify.samples import default_samples
 
     package = load_package(folder)
+    names = read_labels(Path(labels)) if isinstance(labels, (str, Path)) else labels
     given = default_samples(read_program(folder)) if samples is None else dict(samples)
-    files = build_npm(folder, load_target(package.target), all_bytes(package, given), labels)
+    files = build_npm(folder, load_target(package.target), all_bytes(package, given), names)
     weights = int(package.manifest.get("weight_bytes", 0))
     modules = {name: path.stat().st_size for name, path in files.items() if path.suffix == ".wasm"}
     beside = {name: size - weights for name, size in modules.items()}
@@ -348,7 +341,12 @@ def package(
         raise UsageError("no models given", "name one or more folders that edgec compile wrote")
     paths = [Path(folder) for folder in folders]
     made = write_bundle(
-        paths, [read_manifest(p) for p in paths], [read_program(p) for p in paths], Path(out), name or Path(out).name, format
+        paths,
+        [read_manifest(p) for p in paths],
+        [read_program(p) for p in paths],
+        Path(out),
+        name or Path(out).name,
+        format,
     )
     return {"dir": str(out), **made}
 

@@ -15,8 +15,8 @@ from edgec.flash.failures import explain
 from edgec.flash.image import Image, read_image
 from edgec.flash.tools import Command, Job, Tool
 from edgec.flash.uf2 import copy_to_volume, find_volumes
+from edgec.harness.commands import info
 from edgec.harness.link import Link
-from edgec.harness.protocol import command
 from edgec.target import Target
 
 __all__ = ["flash"]
@@ -72,8 +72,8 @@ def _boot_port(tool: Tool, argument: str, probe: str | None) -> str:
         return ""
     from edgec.harness.link import serial_ports
 
-    found = [port.device for port in serial_ports() if port.usb in argument.split()]
-    return Path(found[0]).name if len(found) == 1 else ""
+    found = serial_ports(argument.split())
+    return Path(found[0].device).name if len(found) == 1 else ""
 
 
 def _run(tool: Tool, target: Target, words: Command) -> None:
@@ -113,11 +113,12 @@ def _require_same_code(port: str, elf: Path, target: Target) -> None:
 
     with Link(port, baud=target.serial.baud) as link:
         link.synchronise()
-        found = link.ask(command("edgec", "info"), check=False).values("m-edgec-code-")
-    if found != [f"{code_of(elf):08x}"]:
-        has = f"code {found[0]}" if found else "no edgec firmware that tells"
+        found = info(link)
+    wanted = f"{code_of(elf):08x}"
+    if found is None or found.code != wanted:
+        has = "other firmware than edgec's" if found is None else f"code {found.code}"
         raise UsageError(
-            f"the board has {has}, these weights belong to code {code_of(elf):08x}", hint="flash both: leave out --only"
+            f"the board has {has}, these weights belong to code {wanted}", hint="flash both: leave out --only"
         )
 
 
@@ -128,7 +129,7 @@ def _require_hash(port: str, build_hash: str, target: Target) -> str:
         try:
             with Link(port, baud=target.serial.baud) as link:
                 link.synchronise()
-                reply = link.ask(command("edgec", "info"))
+                found = info(link)
             break
         except LinkError as error:
             if time.monotonic() > deadline:
@@ -137,10 +138,10 @@ def _require_hash(port: str, build_hash: str, target: Target) -> str:
                     hint=f"press its reset button; {error.hint}",
                 ) from error
             time.sleep(0.2)
-    found = reply.value("m-edgec-build-")
-    if found != build_hash:
+    if found is None or found.build_hash != build_hash:
+        answer = "that it runs other firmware than edgec's" if found is None else found.build_hash
         raise FlashError(
-            f"flashed build {build_hash}, but the board answers with {found}: {reply.error or 'it runs something else'}",
+            f"flashed build {build_hash}, but the board answers with {answer}",
             hint="is the port that of the flashed board? press its reset button; flash without --only",
         )
-    return found
+    return build_hash

@@ -179,13 +179,18 @@ def _sound(name: str, made: Sound, kind: str) -> Sound:
     return made
 
 
+def read_labels(path: Path) -> list[str]:
+    """Names of classes from a text file, one a line; empty lines do not count.  Raises UsageError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", "give a text file with the name of a class on each line") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
 def _labels(name: str, value: Any, folder: Path) -> tuple[str, ...]:
     if isinstance(value, str):
-        path = folder / value
-        try:
-            value = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"[output.{name}]: {path} cannot be read", "give a text file with one label a line") from error
+        value = read_labels(folder / value)
     if not isinstance(value, Sequence) or not all(isinstance(label, str) for label in value):
         raise UsageError(f"[output.{name}]: labels is not a list of texts", 'write labels = ["yes", "no"] or a file')
     if len(value) > MOST_LABELS or any(len(label) > LONGEST_LABEL for label in value):

@@ -21,10 +21,12 @@ ATTEMPTS = 3  # of a transfer that arrived damaged
 
 @dataclass(frozen=True)
 class Info:
-    """What edgec firmware says of itself.  `counter`: dwt (cycles) or timer (microseconds); `clock_hz`: the processor's."""
+    """What edgec firmware says of itself.  `code`: hash of all but the weights; `counter`: dwt (cycles) or timer (microseconds);
+    `clock_hz`: the processor's."""
 
     model: str
     build_hash: str
+    code: str
     clock_hz: int
     counter: str
     steps: int
@@ -62,6 +64,7 @@ def info(link: Link) -> Info | None:
     return Info(
         model=reply.value("m-edgec-model-"),
         build_hash=reply.value("m-edgec-build-"),
+        code=(reply.values("m-edgec-code-") or [""])[0],
         clock_hz=clock[0],
         counter=(reply.values("m-edgec-counter-") or ["timer"])[0],
         steps=steps[0],

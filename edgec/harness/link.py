@@ -33,12 +33,13 @@ class UsbPort:
     description: str
 
 
-def serial_ports() -> list[UsbPort]:
-    """The USB serial ports that are plugged in."""
+def serial_ports(usb: Iterable[str] | None = None) -> list[UsbPort]:
+    """The USB serial ports that are plugged in, all or those with one of the ids `usb`."""
     from serial.tools import list_ports
 
-    ports = (port for port in list_ports.comports() if port.vid is not None)
-    return [UsbPort(port.device, f"{port.vid:04x}:{port.pid:04x}", port.description or "") for port in ports]
+    there = (port for port in list_ports.comports() if port.vid is not None)
+    ports = [UsbPort(port.device, f"{port.vid:04x}:{port.pid:04x}", port.description or "") for port in there]
+    return ports if usb is None else [port for port in ports if port.usb in usb]
 
 
 def open_port(url: str, baud: int = 115200, timeout: float = 0.05, write_timeout: float = 10.0) -> Any:

@@ -14,8 +14,7 @@ AUTO = "auto"
 def find_port(target: Target) -> str:
     """The device name of the one plugged-in USB port that carries `target`'s serial line.  Raises UsageError, which lists
     what is there, for none and for several."""
-    ports = serial_ports()
-    found = [port for port in ports if port.usb in target.serial.usb]
+    found = serial_ports(target.serial.usb)
     if len(found) == 1:
         return found[0].device
     if found:
@@ -24,7 +23,7 @@ def find_port(target: Target) -> str:
         )
     known = f" (USB {', '.join(target.serial.usb)})" if target.serial.usb else ", whose USB ids are not known"
     raise UsageError(
-        f"no serial port is found for {target.name}{known}; there is: {_listed(ports)}",
+        f"no serial port is found for {target.name}{known}; there is: {_listed(serial_ports())}",
         hint="plug the board in, or name the port with --port URL; without a board: edgec bench DIR --emulate",
     )
 

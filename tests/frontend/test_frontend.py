@@ -224,7 +224,7 @@ EVIL = ['yes"; system("x"); //', "caf\u00e9 \U0001f600", "??/", "\\", "%s\n\r\t"
 def test_labels(tmp_path: Path) -> None:
     """Any text is a label and nothing but a label; the best is the first of the largest."""
     path = quantizing(tmp_path / "net.onnx", [1, 8])
-    (tmp_path / "few.txt").write_text("a\nb\n")
+    (tmp_path / "few.txt").write_text("a\n\nb\n\n")
     api.compile(path, tmp_path / "out", target="host", frontend={"output": {"y": {"labels": EVIL}}})
     loaded, _ = library(tmp_path / "out")
     names = (ctypes.c_char_p * 8).in_dll(loaded, "net_labels")

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from edgec.errors import LinkError, UsageError
 from edgec.harness import link, ports
 from edgec.harness.bench import bench, watch
-from edgec.harness.link import UsbPort
 from edgec.report.csv import measured_csv
 from edgec.target import Serial, load_target
 from edgec.verify.devices import Remote
@@ -94,15 +95,26 @@ def test_an_emulator_is_told_from_a_board(target: str, counter: str, url: str, e
     assert ports.is_emulated(load_target(target), counter, url) is emulated
 
 
+def plugged(device: str, vendor: int, product: int, description: str) -> ListPortInfo:
+    """A USB serial port as pyserial tells it."""
+    port = ListPortInfo(device, skip_link_detection=True)
+    port.vid, port.pid, port.description = vendor, product, description
+    return port
+
+
 def test_the_port_is_found_by_its_usb_id(monkeypatch: pytest.MonkeyPatch) -> None:
     target = replace(load_target("nucleo-l4r5zi"), serial=Serial(usb=("0483:374b", "0483:374e")))
-    there = [UsbPort("/dev/ttyUSB0", "0403:6001", "a cable"), UsbPort("/dev/ttyACM3", target.serial.usb[0], "ST-Link")]
-    monkeypatch.setattr(ports, "serial_ports", lambda: there)
+    there = [
+        plugged("/dev/ttyUSB0", 0x0403, 0x6001, "a cable"),
+        plugged("/dev/ttyACM3", 0x0483, 0x374B, "ST-Link"),
+        ListPortInfo("/dev/ttyS0"),
+    ]
+    monkeypatch.setattr(list_ports, "comports", lambda: there)
     assert ports.find_port(target) == "/dev/ttyACM3"
     with pytest.raises(UsageError, match="0403:6001 a cable") as caught:
         ports.find_port(load_target("cortex-m4"))
     assert "--port URL" in caught.value.hint
-    there.append(UsbPort("/dev/ttyACM4", target.serial.usb[0], "ST-Link"))
+    there.append(plugged("/dev/ttyACM4", 0x0483, 0x374E, "ST-Link"))
     with pytest.raises(UsageError, match="several ports .*ttyACM3.*ttyACM4"):
         ports.find_port(target)
 
