@@ -22,6 +22,16 @@ class Call:
     stop: int
 
 
+def rows_read(program: Program, call: Call, index: int) -> list[tuple[int, int]]:
+    """(first, last) row of the stored buffer that the call reads through input `index`, a span for each output row (empty: last < first);
+    one span of all rows where a call makes everything, or through a view that cuts them differently."""
+    name = call.step.inputs[index]
+    owner = program.base(name)
+    if program.by_name[name].rows != owner.rows or call.step.group == 0:
+        return [(0, owner.rows - 1)]
+    return [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
+
+
 @dataclass(frozen=True)
 class Arrival:
     """Row `row` of the model input `buffer` is pushed by the caller."""

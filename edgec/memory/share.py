@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from edgec.ir.program import Program, Segment
-from edgec.ir.pull import Arrival, Call, calls, signature
+from edgec.ir.pull import Arrival, calls, rows_read, signature
 
 Spans = list[tuple[int, int]]
 """Calls (first, last) during which a buffer holds rows that are still read; apart, in order."""
@@ -60,21 +60,12 @@ def _alive(program: Program, segment: Segment, inner: set[str]) -> dict[str, Spa
         for index, source in enumerate(call.step.inputs):
             base = program.base(source).name
             if base in inner:
-                for row in _rows(program, call, index, base):
-                    read[base][row] = when
+                for first, last in rows_read(program, call, index):
+                    read[base].update(dict.fromkeys(range(first, last + 1), when))
         if call.step.output in inner:
             for row in range(call.first, call.stop):
                 written[call.step.output].setdefault(row, when)
     return {name: _merged([(w, read[name].get(row, w)) for row, w in written[name].items()]) for name in inner}
-
-
-def _rows(program: Program, call: Call, index: int, base: str) -> set[int]:
-    """Rows of the stored buffer that the call reads through input `index`; all of them through a view that cuts them differently."""
-    seen, owner = program.by_name[call.step.inputs[index]], program.by_name[base]
-    if seen.rows != owner.rows or call.step.group == 0:
-        return set(range(owner.rows))
-    spans = [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
-    return {row for first, last in spans for row in range(first, last + 1)}
 
 
 def _merged(spans: Spans) -> Spans:

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from edgec.ir.program import ITEM_BYTES, Buffer, Program, Segment
-from edgec.ir.pull import Call, calls, signature
+from edgec.ir.pull import Call, calls, rows_read, signature
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,7 @@ def _reads(program: Program, call: Call, base: Buffer) -> tuple[int, int, bool] 
         seen = program.by_name[name]
         if program.base(name).name != base.name:
             continue
-        whole = seen.rows != base.rows
-        spans += (
-            [(0, base.rows - 1)] if whole else [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
-        )
+        spans += rows_read(program, call, index)
         out = program.by_name[call.step.output]
         narrow = (
             ITEM_BYTES[out.dtype] <= ITEM_BYTES[seen.dtype]

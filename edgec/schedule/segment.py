@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from edgec.errors import UnsupportedError
 from edgec.ir.program import Program, Segment, scratch_layout
-from edgec.ir.pull import Arrival, calls, signature
+from edgec.ir.pull import Arrival, calls, rows_read, signature
 from edgec.schedule.stream import LONGEST, NEVER, Net, arrivals, prices, run_lengths
 
 BYTE = 0.05  # instructions that a byte less during a segment is worth: few, so that near ties go to what is easier to place
@@ -136,18 +136,9 @@ def _rings(program: Program, segment: Segment, inner: set[str], runs: Mapping[st
         for index, source in enumerate(call.step.inputs):
             base = program.base(source).name
             if base in inner:
-                seen = program.by_name[source]
-                spans = [call.step.reach[index].rows(y) for y in range(call.first, call.stop)]
-                rows = (
-                    range(program.by_name[base].rows)
-                    if seen.rows != program.by_name[base].rows
-                    else {r for a, b in spans for r in range(a, b + 1)}
-                )
-                own = (
-                    base == call.step.output and index in call.step.inplace
-                )  # running sums may overwrite what they read
-                for row in rows:
-                    last_read[base][row] = when - own
+                own = base == call.step.output and index in call.step.inplace  # running sums may overwrite what they read
+                for first, last in rows_read(program, call, index):
+                    last_read[base].update(dict.fromkeys(range(first, last + 1), when - own))
         if call.step.output in inner:
             written[call.step.output].append((when, call.first, call.stop))
     sizes = {}
