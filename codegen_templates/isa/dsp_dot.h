@@ -8,7 +8,7 @@ typedef struct {
     const uint32_t *x;   /* the widened inputs */
     int32_t round;       /* zero point and half a unit, before the shift */
     int32_t round_odd;   /* 256 times that: of the odd channels */
-    uint32_t entry;      /* where the loop over inputs is entered, so that it needs no remainder */
+    uint32_t entry;      /* where the loop over inputs is entered, so that it needs no remainder; in C: pairs of channels that are left out */
     uint32_t exit;       /* what follows a turn of it: a test, or 0 where one turn is all */
     int32_t fours;       /* inputs of a pixel / 4 */
 } edgec_dot_t;
@@ -85,13 +85,16 @@ static inline void edgec_widen2(uint32_t *wide, const int8_t *x0, const int8_t *
     "smlad r4, r12, r2, r4\n"   "smlad r6, lr, r2, r6\n"    "sxtb16 r12, r12\n"         "sxtb16 lr, lr\n" \
     "smlad r8, r12, r2, r8\n"   "smlad r10, lr, r2, r10\n"
 
-#define EDGEC_MAC_1X8(x) \
+/* One k-pair of a pixel and two pairs of channels, the first two of four and the last. */
+#define EDGEC_MAC_1X8_FIRST(x) \
     "ldrd r12, lr, [r1], #8\n" \
     "smlad r4, r12, " x ", r4\n"  "smlad r5, lr, " x ", r5\n"  "sxtb16 r12, r12\n"  "sxtb16 lr, lr\n" \
-    "smlad r8, r12, " x ", r8\n"  "smlad r9, lr, " x ", r9\n" \
+    "smlad r8, r12, " x ", r8\n"  "smlad r9, lr, " x ", r9\n"
+#define EDGEC_MAC_1X8_LAST(x) \
     "ldrd r12, lr, [r1], #8\n" \
     "smlad r6, r12, " x ", r6\n"  "smlad r7, lr, " x ", r7\n"  "sxtb16 r12, r12\n"  "sxtb16 lr, lr\n" \
     "smlad r10, r12, " x ", r10\n" "smlad r11, lr, " x ", r11\n"
+#define EDGEC_MAC_1X8(x) EDGEC_MAC_1X8_FIRST(x) EDGEC_MAC_1X8_LAST(x)
 
 /* The loop over k, one copy for all shifts: entered and left by `ldr pc`, so that any number of steps will do;
  * leave: the way out before the test, for the one that often is a single turn.

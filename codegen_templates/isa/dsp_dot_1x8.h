@@ -40,16 +40,16 @@ EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const in
 #else
 static inline void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int8_t *out, const int32_t *stop)
 {
-    const int words = dot->fours * 8;
+    const int first = (int)dot->entry, pairs = 4 - first, words = dot->fours * 2 * pairs;
     while (stream != stop) {
 {% if safe %}
         const int32_t *const h = stream + 4, *const odd = h + words, *const m2 = odd + 4;
 {% else %}
         const int32_t *const h = stream + 8, *const m2 = h + words;
 {% endif %}
-        for (int i = 0; i < 4; ++i) {
+        for (int i = first; i < 4; ++i) {
             int32_t s = stream[i], t = stream[{{ "i" if safe else "4 + i" }}];
-            edgec_dot_pair(dot, dot->x, 1, h + i, 4, &s, &t);
+            edgec_dot_pair(dot, dot->x, 1, h + i - first, pairs, &s, &t);
             s = edgec_i32((uint32_t)s - (uint32_t)t);
 {% if safe %}
             s = edgec_add_wrap(odd[i], s >> 8);

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgec.ir.program import Site
+from edgec.kernels._packing import has_tail
 from edgec.kernels._windows import windows
 from edgec.kernels.base import Cost
 
@@ -57,8 +58,10 @@ def dense_1x8(site: Site) -> Cost:
     outputs, depth = (int(n) for n in site.const("weight").shape)
     vectors = site.output.elements // outputs
     fours, groups = -(-depth // 4), -(-outputs // 8)
-    counts = [vectors * groups * (29 * fours + 3 * -(-fours // 4)), vectors * groups, vectors * fours, vectors]
-    return weighed(counts, [(0.98, 1.34), (56.3, 84.5), (11.9, 16.5), (27.0, 135.0)], groups * (8 * fours + 16) * 4)
+    full = groups - 0.5 * has_tail(outputs, 8)
+    counts = [vectors * full * (29 * fours + 3 * -(-fours // 4)), vectors * groups, vectors * fours, vectors]
+    flash = int(full * 8 * fours + groups * 16) * 4
+    return weighed(counts, [(0.98, 1.34), (56.3, 84.5), (11.9, 16.5), (27.0, 135.0)], flash)
 
 
 def dense_few(site: Site) -> Cost:

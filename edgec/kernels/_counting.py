@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgec.ir.program import Site
+from edgec.kernels._packing import has_tail
 
 Counts = dict[str, float]
 BLOCKS = {"2x4": (2, 4, 4), "1x8": (1, 8, 4), "4x4": (4, 4, 16)}
@@ -54,8 +55,9 @@ def matrix(runs: list[int], depth: int, outputs: int) -> Counts:
     for name, (wide, high, deep) in BLOCKS.items():
         whole, rest = sum(n // wide for n in runs), sum(n % wide for n in runs)
         groups, turns = up(outputs, high), up(depth, deep)
-        found |= {f"{name} turn": whole * groups * turns, f"{name} block": whole * groups, f"{name} run": whole}
-        found |= {f"{name} round": whole * groups * up(turns, 4)}
+        full = groups - 0.5 * has_tail(outputs, high)
+        found |= {f"{name} turn": whole * full * turns, f"{name} block": whole * groups, f"{name} run": whole}
+        found |= {f"{name} round": whole * full * up(turns, 4)}
         if wide > 1:
             single = {
                 f"{name} one turn": rest * groups * turns,

@@ -87,13 +87,21 @@ def pad_to(array: Array, axis: int, multiple: int) -> Array:
     return np.pad(array, widths)
 
 
+def has_tail(outputs: int, width: int) -> bool:
+    """Whether the last group of eight channels is made as four (dsp_dot_1x8_tail)."""
+    return width == 8 and outputs > 8 and 0 < outputs % 8 <= 4
+
+
 def lanes(outputs: int, width: int) -> Array:
     """The channels that groups of `width` hold, in order: a last group that is not full holds the last `width` channels, some of them
-    again; fewer channels than `width` leave lanes empty (-1)."""
+    again, or the last four behind empty lanes (-1); fewer channels than `width` leave lanes empty."""
     if outputs < width:
         return np.concatenate([np.arange(outputs), np.full(width - outputs, -1)])
+    last = np.arange(outputs - width, outputs)
+    if has_tail(outputs, width):
+        last = np.where(last < outputs - 4, -1, last)
     full = np.arange(outputs // width * width)
-    return np.concatenate([full, np.arange(outputs - width, outputs)]) if outputs % width else full
+    return np.concatenate([full, last]) if outputs % width else full
 
 
 def in_lanes(array: Array, width: int) -> Array:
@@ -136,9 +144,16 @@ def pair_stream(weight: Array, bias: Array, mult: Array, width: int, safe: bool)
         for each k-pair, for each channel pair (a, b): 256*b + a of both k
                                                             safe: bias_b
         2 * mult of all
+    A last group with empty lanes (has_tail) has no H words for them.
     """
     args = (np.ascontiguousarray(weight).tobytes(), (int(weight.shape[0]), int(weight.shape[1])))
-    return _stream(*args, np.ascontiguousarray(bias).tobytes(), np.ascontiguousarray(mult).tobytes(), width, safe)
+    made = _stream(*args, np.ascontiguousarray(bias).tobytes(), np.ascontiguousarray(mult).tobytes(), width, safe)
+    if not has_tail(len(weight), width):
+        return made.reshape(-1)
+    begin, end = width // 2 if safe else width, made.shape[1] - (12 if safe else 8)
+    last = made[-1]
+    halves = last[begin:end].reshape(-1, 4)[:, 2:]
+    return np.concatenate([made[:-1].reshape(-1), last[:begin], halves.reshape(-1), last[end:]])
 
 
 def extremes(site: Site, axes: tuple[int, ...]) -> Array:
@@ -164,7 +179,9 @@ def dot_variant(site: Site, axes: tuple[int, ...], width: int) -> dict[str, Scal
 def dot_headers(site: Site, axes: tuple[int, ...], width: int) -> tuple[str, ...]:
     """The isa files that a matrix kernel needs."""
     numbers, shape = dot_variant(site, axes, width), "1x8" if width == 8 else "2x4"
-    return "dsp_dot", f"dsp_dot_{shape} shift={numbers['shift']} left={numbers['left']} safe={int(numbers['safe'])}"
+    dot = f"dsp_dot_{shape} shift={numbers['shift']} left={numbers['left']} safe={int(numbers['safe'])}"
+    tail = ("dsp_dot_1x8_tail",) if has_tail(len(site.const("weight")), width) else ()
+    return "dsp_dot", dot, *tail
 
 
 def covered(site: Site) -> tuple[int, int, int]:

@@ -157,10 +157,10 @@ def pack_dsp(site: Site) -> Packed:
         streams.append(pair_stream(ordered, bias[here], mult[here], 4, safe))
     numbers = dsp_fields(site, AXES)
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
-    fields |= {"groups": site.int("groups"), "zx": site.int("zx"), **kept, "group_words": int(streams[0].shape[1])}  # type: ignore[dict-item]
+    fields |= {"groups": site.int("groups"), "zx": site.int("zx"), **kept, "group_words": streams[0].size // -(-each // 4)}  # type: ignore[dict-item]
     fields |= {"down": below(site), "slack": slack(site)}
     struct = "edgec_conv_t" if form(site) == "columns" else ""
-    return Packed({**fields, "stream": np.concatenate([s.reshape(-1) for s in streams])}, struct)
+    return Packed({**fields, "stream": np.concatenate(streams)}, struct)
 
 
 def pack_dsp16(site: Site) -> Packed:

@@ -16,6 +16,7 @@ from edgec.kernels._packing import (
     doubled_shift,
     dsp_fields,
     folded_bias,
+    has_tail,
     pad_to,
     pair_stream,
     requantize_fields,
@@ -91,7 +92,7 @@ def pack_dsp(site: Site) -> Packed:
     stream = pair_stream(weight, folded_bias(site, (1,)), site.const("mult"), width(site), safe)
     numbers = dsp_fields(site, (1,))
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
-    return Packed({"depth": depth(site), "outputs": outputs(site), **kept, "stream": stream.reshape(-1)})
+    return Packed({"depth": depth(site), "outputs": outputs(site), **kept, "stream": stream})
 
 
 def scratch_dsp(site: Site) -> int:
@@ -204,7 +205,7 @@ KERNELS = [
         when=lambda site: is_dsp(site) and width(site) == 8,
         units=pixels,
         scratch=scratch_dsp,
-        variant=lambda site: {"pixels": 1, **dot_variant(site, (1,), 8)},
+        variant=lambda site: {"pixels": 1, "tail": has_tail(outputs(site), 8), **dot_variant(site, (1,), 8)},
         headers=lambda site: dot_headers(site, (1,), 8),
         block=lambda site: {"outputs": 8, "inputs": 4},
         cost=_costs.dense_1x8,

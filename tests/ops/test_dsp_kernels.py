@@ -34,6 +34,7 @@ NARROW = [
     conv(111, (1, 1, 4, 43), 5, (2, 5), pads=[0, 2, 1, 2]),
     *(dense(90 + n, (3, 8), n) for n in (1, 2, 3, 4, 6)),
     *(dense(100 + k, (5, k), 7) for k in (1, 4, 12, 16, 20, 31)),
+    *(dense(140 + n, (1, 16 + n), n) for n in (9, 10, 11, 12, 13, 20)),
 ]
 
 UNROLLED = [
@@ -69,14 +70,15 @@ def test_winograd_is_taken_only_where_flash_may_be_spent():
 
 
 def test_narrow_and_odd_shapes_on_the_host():
-    program, sample = merged([check(layer) for layer in NARROW], [layer.x for layer in NARROW])
+    layers = [*NARROW, *corner(NARROW[-5])]
+    program, sample = merged([check(layer) for layer in layers], [layer.x for layer in layers])
     run_program(program, [sample], DSP)
 
 
 @pytest.mark.parametrize(("cpu", "name"), [("cortex-m4", FORMS[0]), ("cortex-m33", FORMS[0]), ("cortex-m4", FORMS[1])])
 def test_the_emulated_cortex_m_gives_the_same_bytes(tmp_path, cpu, name):
     target = emulated(cpu)
-    program, sample = forced([*WINOGRAD, *corner(WINOGRAD[1]), *NARROW], name)
+    program, sample = forced([*WINOGRAD, *corner(WINOGRAD[1]), *NARROW, *corner(NARROW[-5])], name)
     check_on(target, tmp_path / "net", plan(replace(program, target=target.name), target.isa).program, [sample])
 
 
