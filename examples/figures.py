@@ -14,10 +14,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from portable import on_portable
+
 import edgec
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT.parent / "shared" / "models"
+CLOTHES = ROOT.parent / "shared" / "data" / "fashion_mnist_test10k_calib500.npz"
 OUT = ROOT / "build" / "figures"
 M4 = {"kws": "DS-CNN", "vww": "MobileNetV1-0.25", "ic": "ResNet8", "ad": "autoencoder"}
 # tflite-micro 90b983c with CMSIS-NN 4ab83cc: executed instructions, RAM (arena and data, stack apart); the same emulator and compiler.
@@ -25,6 +29,13 @@ TFLM = {"kws": (7_696_253, 24_360), "vww": (24_101_545, 102_248), "ic": (29_863_
 # XNNPACK in LiteRT 2.3: executed instructions on the same emulated processor; it computes all channels of vww.
 XNNPACK = {"kws": 710_000, "vww": 1_930_000, "ic": 1_500_000, "mobilenetv2-224": 49_200_000}
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
+OTHERS = (
+    ("vww, all channels", "vww_int8_qdq", "cortex-m4", {"keep_constant_channels": True}),
+    ("vww, all channels", "vww_int8_qdq", "cortex-m55", {"keep_constant_channels": True}),
+    ("mcunet-vww, bytes in and out", "mcunet_vww_int8", "cortex-m4", {"io": "quantized"}),
+    ("vit_fashion_p4, calibrated here", "vit_fashion_p4", "cortex-m4", {"calib": "clothes.npz"}),
+)
+WEB = ("kws_int8_qdq", "vww_int8_qdq", "ic_int8_qdq", "mobilenetv2_224_ptq", "vww_f32", "ic_f32")
 MEMORY = (
     *((name, f"{name}_int8_qdq", "mps2-an386", "model") for name in M4),
     ("mcunet-vww", "mcunet_vww_int8", "mps2-an386", "quantized"),
@@ -42,7 +53,7 @@ OUTPUTS = {
 
 def measured(name: str, model: str, target: str, **options: Any) -> dict[str, Any]:
     """Compiles a model of ../shared and measures it on the emulated board of `target`."""
-    folder = OUT / "-".join([name, target, *map(str, options.values())])
+    folder = OUT / re.sub(r"[^\w.]+", "-", " ".join([name, target, *map(str, options.values())]))
     edgec.compile(MODELS / f"{model}.onnx", folder, target=target, name=name, **options)
     return edgec.bench(folder, emulate=True)
 
@@ -106,7 +117,39 @@ def core_table() -> str:
     def row(core: str) -> list[Any]:
         return [core, *(measured(name, f"{name}_int8_qdq", core)["instructions"] for name in M4)]
 
-    return table("core|" + "|".join(M4), map(row, CORES))
+    plain = ["cortex-m3, portable C, gcc -O3", *(on_portable(MODELS / f"{name}_int8_qdq.onnx", "cortex-m3") for name in M4)]
+    return table("core|" + "|".join(M4), [*map(row, CORES), plain])
+
+
+def other_table() -> str:
+    """What else is promised on Cortex-M."""
+    images = np.load(CLOTHES)["calib"][:, None].astype(np.float32) / 255
+    OUT.mkdir(parents=True, exist_ok=True)
+    np.savez(OUT / "clothes.npz", image=(images - 0.286) / 0.353)  # the normalisation the model was trained with
+
+    def row(entry: tuple[str, str, str, dict[str, Any]]) -> list[Any]:
+        name, model, target, given = entry
+        options = {key: str(OUT / value) if key == "calib" else value for key, value in given.items()}
+        m = measured(model, model, target, **options)
+        each = f"{m['instructions'] / m['macs']:.2f}"
+        return [name, target, m["macs"], m["instructions"], each, m["ram"]["total"], m["flash"]["total"]]
+
+    return table("model|target|MACs|instructions|each MAC|RAM|flash", map(row, OTHERS))
+
+
+def web_table() -> str:
+    """WebAssembly with SIMD beside onnxruntime-web, one thread in node, in turns."""
+
+    def row(model: str) -> list[Any]:
+        folder = OUT / f"web-{model}"
+        edgec.compile(MODELS / f"{model}.onnx", folder, target="wasm32-simd", name=model.split("_")[0])
+        built = edgec.build(folder)
+        m = edgec.bench(folder, against=["onnxruntime-web"])
+        ratio = m["runtimes"][-1]["ratio"]
+        spread = f"{ratio['median']:.1f}x ({ratio['low']:.1f} to {ratio['high']:.1f})"
+        return [model, spread, m["ram"]["total"], built["weights"], max(built["beside_weights"].values())]
+
+    return table("model|faster than onnxruntime-web|RAM|weights|module beside them", map(row, WEB))
 
 
 def ram_table() -> str:
@@ -168,9 +211,11 @@ TABLES = {
     "m4": m4_table,
     "speed": speed_table,
     "cores": core_table,
+    "others": other_table,
     "ram": ram_table,
     "vit": vit_table,
     "phones": phone_table,
+    "web": web_table,
 }
 
 

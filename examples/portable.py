@@ -9,29 +9,30 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
-from edgec.compiler import compile_model
-from edgec.emulate.run import measure
-from edgec.options import CompileOptions
-from edgec.target import Target, load_target
+import edgec
+from edgec.target import load_target
 
 
-def instructions(model: Path, target: Target, folder: Path) -> int:
-    """Executed instructions of one inference of the package compiled for exactly that target."""
-    import edgec.compiler as compiler
+def on_portable(model: Path, core: str) -> int:
+    """Executed instructions of one inference with the portable kernels alone, compiled with -O3."""
+    target = load_target(core)
+    plain = replace(target, isa=frozenset(), flags=tuple("-O3" if flag == "-O2" else flag for flag in target.flags))
+    with mock.patch("edgec.compiler.load_target", lambda name: plain), mock.patch("edgec.target.load_target", lambda name: plain):
+        return on_own(model, core)
 
-    compiler.load_target = lambda name: target  # type: ignore[attr-defined]
-    compile_model(path=model, out=folder, options=CompileOptions(target=target.name))
-    return int(measure(folder, target, None)["instructions"])
+
+def on_own(model: Path, core: str) -> int:
+    """The same with this project's kernels for the core."""
+    with tempfile.TemporaryDirectory() as folder:
+        edgec.compile(model, folder, target=core)
+        return int(edgec.bench(folder, emulate=True)["instructions"])
 
 
 def main() -> None:
-    target = load_target(sys.argv[1])
-    plain = replace(target, isa=frozenset(), flags=tuple("-O3" if flag == "-O2" else flag for flag in target.flags))
     for model in map(Path, sys.argv[2:]):
-        with tempfile.TemporaryDirectory() as folder:
-            ours = instructions(model, target, Path(folder) / "ours")
-            portable = instructions(model, plain, Path(folder) / "portable")
+        ours, portable = on_own(model, sys.argv[1]), on_portable(model, sys.argv[1])
         print(f"{model.stem}: {ours:,} against {portable:,} ({ours / portable:.2f})", flush=True)
 
 

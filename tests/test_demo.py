@@ -40,7 +40,8 @@ def test_the_demo(root: Path, digits: Path, tmp_path: Path) -> None:
     assert ram <= 1_038
 
 
-def test_figures_replace_only_their_block(root: Path) -> None:
+def test_figures_replace_only_their_block(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(root / "examples")
     spec = importlib.util.spec_from_file_location("figures", root / "examples" / "figures.py")
     assert spec and spec.loader
     figures = importlib.util.module_from_spec(spec)
