@@ -141,7 +141,7 @@ def build(
             "leave them out, or compile with --target wasm32-simd",
         )
     if "tvm_ffi" in manifest or "module" in manifest.get("tvm", {}):
-        from edgec.verify.ffi import build_module
+        from edgec.toolchain.ffi import build_module
 
         return {**document, "artifacts": {"tvm module": str(build_module(folder))}}
     if board is None:

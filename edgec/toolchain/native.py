@@ -21,7 +21,7 @@ from edgec.toolchain.package import Package, Tensor, load_package
 from edgec.toolchain.sizes import undefined_symbols
 from edgec.toolchain.variants import Compiler, dispatcher, functions, library_objects
 
-__all__ = ["build_native"]
+__all__ = ["build_native", "link_shared"]
 
 #: What CMake calls the processors a prebuilt library runs on.
 PROCESSORS = {"aarch64": ("aarch64", "arm64", "ARM64"), "x86_64": ("x86_64", "AMD64", "amd64")}
@@ -59,7 +59,7 @@ def build_native(folder: Path | str, target: Target, compiler: Compiler, machine
         file.write_text(environment().get_template(f"package/native/{template}.j2").render(context), encoding="utf-8")
     static, shared = out / "lib" / f"lib{package.name}.a", out / "lib" / f"lib{package.name}.so"
     run_tool([*compiler.archive, "rcs", str(static), *_unique(objects, work)])
-    _link_shared(objects, shared, target, compiler, work)
+    link_shared(objects, shared, target, compiler, work)
     return {
         "package": out,
         "static library": static,
@@ -78,7 +78,7 @@ def _unique(objects: list[Path], work: Path) -> list[str]:
     return found
 
 
-def _link_shared(objects: list[Path], out: Path, target: Target, compiler: Compiler, work: Path) -> None:
+def link_shared(objects: list[Path], out: Path, target: Target, compiler: Compiler, work: Path) -> None:
     """A shared library; for Android against its libc.so and libm.so, of which only the names matter here."""
     command = [*compiler.command, "-shared", f"-Wl,-soname,{out.name}", *map(str, objects)]
     if target.triple.endswith("-android"):

@@ -3,6 +3,7 @@ Relax module in TVM's virtual machine."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,10 @@ import numpy as np
 
 from edgec.errors import ToolMissingError, UsageError
 from edgec.ir.program import Array
-from edgec.toolchain.host import build_shared
+from edgec.toolchain.ffi import build_ffi, build_module
 from edgec.toolchain.package import Package, load_package
 
-__all__ = ["build_ffi", "build_module", "load_ffi", "load_module"]
-
-
-def build_ffi(folder: Path | str) -> Path:
-    """The shared library of a package compiled with --backend tvm.  UsageError where it was not."""
-    package = load_package(folder)
-    if "tvm_ffi" not in package.manifest:
-        raise UsageError(f"{package.name} has no TVM functions", hint="compile it with --backend tvm")
-    return build_shared(folder, extra=(package.path / package.manifest["tvm_ffi"]["source"],))
-
-
-def build_module(folder: Path | str) -> Path:
-    """What TVM loads of a package, either form."""
-    if "tvm" in load_package(folder).manifest:
-        from edgec.toolchain.relax import build_relax
-
-        return build_relax(folder)
-    return build_ffi(folder)
+__all__ = ["load_ffi", "load_module"]
 
 
 class _Function:
@@ -59,9 +43,18 @@ def load_ffi(folder: Path | str) -> _Function:
 
 
 def load_module(folder: Path | str) -> Callable[..., list[Array]]:
-    """Builds what TVM loads, either form, and opens it: numpy arrays in, in order; a list of numpy arrays out."""
-    if "tvm" not in load_package(folder).manifest:
+    """Builds what TVM loads, either form, and opens it: numpy arrays in, in order; a list of numpy arrays out.
+
+    A library for another processor is built for this machine; a Relax module is not: UsageError.
+    """
+    package = load_package(folder)
+    if "tvm" not in package.manifest:
         return load_ffi(folder)
+    if package.manifest["target"]["cpu"] == "arm64" and platform.machine() not in ("aarch64", "arm64"):
+        raise UsageError(
+            f"the Relax module of {package.name} is for {package.target}, not for this machine",
+            "edgec build makes it, to be loaded there; what it calls runs here: verify --on qemu-user",
+        )
     from edgec.backends.tvm import open_relax
 
     run = open_relax(build_module(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from edgec import api
 from edgec.errors import UsageError
-from edgec.verify.ffi import build_ffi, load_ffi
+from edgec.toolchain.ffi import build_ffi
+from edgec.verify.ffi import load_ffi
 
 tvm_ffi = pytest.importorskip("tvm_ffi")
 
@@ -40,6 +42,16 @@ def test_wrong_tensors_raise(package: Path) -> None:
             run(tvm_ffi.from_dlpack(wrong), tvm_ffi.from_dlpack(arrays[1]))
     with pytest.raises(ValueError, match="argument 1"):
         run(tvm_ffi.from_dlpack(arrays[0]), 3)
+
+
+@pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="needs the compiler for 64-bit Arm")
+def test_built_for_its_target(digits: Path, tmp_path: Path) -> None:
+    """What `build` makes is for the package's processor; what `verify` loads, for this one."""
+    api.compile(digits / "digits.onnx", tmp_path, target="linux-arm64", backend="tvm")
+    library = Path(api.build(tmp_path)["artifacts"]["tvm module"])
+    assert library.read_bytes()[18:20] == b"\xb7\x00"  # e_machine of ELF: AArch64
+    document = api.verify(tmp_path, on="tvm")
+    assert document["ok"], document["first_difference"]
 
 
 def test_plain_packages_have_none(digits: Path, tmp_path: Path) -> None:
