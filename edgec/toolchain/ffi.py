@@ -47,4 +47,4 @@ def build_module(folder: Path | str) -> Path:
 def _source(package: Package) -> Path:
     if "tvm_ffi" not in package.manifest:
         raise UsageError(f"{package.name} has no TVM functions", hint="compile it with --backend tvm")
-    return package.path / package.manifest["tvm_ffi"]["source"]
+    return package.path / str(package.manifest["tvm_ffi"]["source"])
