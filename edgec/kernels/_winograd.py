@@ -61,13 +61,16 @@ class Winograd:
         words = pad_to(halves.view(np.int32), 0, 4)
         return np.ascontiguousarray(words.reshape(-1, 4, self.points, words.shape[2]).transpose(0, 2, 3, 1))
 
+    def bias(self, site: Site, raised: int = 0) -> Array:
+        """factor times what the accumulators of inputs plus `raised` start from, modulo 2^32.  int32 [O]"""
+        sums = site.const("weight").astype(np.int64).sum(axis=AXES)
+        start = self.factor * (site.const("bias").astype(np.int64) - (raised + site.int("zx")) * sums)
+        return np.asarray(start.astype(np.uint64).astype(np.uint32)).view(np.int32)
+
     def pack(self, site: Site) -> Packed:
         weight = site.const("weight")
-        raised = 128 if self.tile == 4 else 0  # F(4x4) takes inputs as unsigned bytes
-        sums = weight.astype(np.int64).sum(axis=AXES)
-        bias = self.factor * (site.const("bias").astype(np.int64) - (raised + site.int("zx")) * sums)
-        wrapped = bias.astype(np.uint64).astype(np.uint32).view(np.int32)
-        numbers = np.stack([wrapped, 2 * (site.const("mult") // self.odd)], axis=1).astype(np.int32)
+        bias = self.bias(site, 128 if self.tile == 4 else 0)  # F(4x4) takes inputs as unsigned bytes
+        numbers = np.stack([bias, 2 * (site.const("mult") // self.odd)], axis=1).astype(np.int32)
         widths = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "pad")}
         fields = {**widths, "channels": site.int("channels"), "outputs": len(weight), "zx": site.int("zx")}
         limits = {

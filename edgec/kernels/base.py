@@ -63,7 +63,7 @@ class Kernel:
     scratch: bytes needed during the call (None: the function takes no scratch argument);
     group(site, alone, several): rows a call makes, in place of rows_per_call (0: all); alone: the step is a segment of its own, its rows
     lie contiguous; several: more than the fewest are wanted if that is faster, though it costs RAM;
-    large: it spends flash for speed and is taken only where that is asked for;
+    large: it spends flash or scratch for speed and is taken only where that is asked for;
     headers: files of templates/isa that its C needs beside those of the target, pasted once: "name" or "name variable=number ...";
     cost: what one inference of the step takes when a call makes step.group rows;
     priority: kernels of a higher one are preferred, whatever their module's name (wider instruction sets);

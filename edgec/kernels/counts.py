@@ -126,7 +126,7 @@ def form(kernel: Kernel, site: Site) -> str:
         return str(attrs["function"])
     if kernel.template == "conv2d_s8_dsp":
         return str(kernel.variant(site)["form"])
-    if "winograd" in kernel.template:
+    if kernel.template == "conv2d_s8_winograd":
         return str(kernel.variant(site)["product"])
     if site.step.op == "permute":
         return str(site.ints("inner")[1]) if site.ints("inner")[1] <= 4 else ""

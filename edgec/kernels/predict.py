@@ -57,8 +57,9 @@ def table(target: str) -> Table:
 
 
 def known(chosen: Kernel, at: Site, target: str) -> bool:
-    """Whether the kernel was calibrated on the CPU of that target."""
-    return table(target).of(chosen, at) is not None
+    """Whether the kernel was calibrated on the CPU of that target; where none was, whether it is one for SIMD, whose formulas have one unit."""
+    costs = table(target)
+    return costs.of(chosen, at) is not None if costs.kernels else "simd" in chosen.needs
 
 
 def predict(chosen: Kernel, at: Site, target: str) -> Cost:

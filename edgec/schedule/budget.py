@@ -19,6 +19,7 @@ from edgec.target import Target
 
 SLACK = 1.045  # balanced: instructions a smaller schedule may take, as a multiple of the fastest one's
 SCRATCH = 1.03  # balanced: RAM that kernels with much scratch may cost, as a multiple of what the default ones take
+CACHED = 256 * 1024  # the same on phones, hosts and in browsers, bytes: what their second-level caches hold
 PRICED = 1.08  # what a schedule is priced at before anything is placed, at most, as a multiple of the arena it gets
 
 
@@ -118,7 +119,8 @@ def _planned(program: Program, asked: _Asked) -> tuple[Plan, list[Decision]]:
             return made, decisions
         if most is None:
             plain = [replace(d, chosen=d.plain) for d in decisions]
-            most = round(SCRATCH * scheduled(named(program, plain), target, options).program.arena) + reserve
+            least = scheduled(named(program, plain), target, options).program.arena
+            most = round(SCRATCH * least) + reserve + (CACHED if target.kind in ("platform", "host") else 0)
         if made.program.arena + reserve <= most:
             return made, decisions
         worst = max(d.chosen.scratch for d in heavy)  # and those much like it: every schedule takes time

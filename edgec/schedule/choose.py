@@ -17,7 +17,7 @@ from math import prod
 from edgec.errors import BudgetError, UsageError
 from edgec.ir.program import Program, site
 from edgec.kernels.base import Cost, Kernel
-from edgec.kernels.predict import code_keys, code_of, known, predict, stored
+from edgec.kernels.predict import code_keys, code_of, known, predict, stored, table
 from edgec.kernels.registry import candidates, kernel
 from edgec.schedule.select import choose as with_kernel
 
@@ -75,12 +75,14 @@ class Decision:
 
 
 def options(program: Program, features: frozenset[str], wanted: Wanted) -> dict[str, list[Candidate]]:
-    """The candidates of every step, the first the default.  Others than that are candidates where they are calibrated."""
+    """The candidates of every step, the first the default.  Others than that are candidates where they are calibrated; for the least flash,
+    large ones where their code was measured."""
     found: dict[str, list[Candidate]] = {}
+    large = wanted.optimize != "flash" or bool(table(program.target).code)
     for step in program.steps:
         at = site(program, step)
         plain = [kernel(step.kernel)] if step.kernel else candidates(at, features)
-        every = plain if step.kernel else candidates(at, features, large=True)
+        every = plain if step.kernel else candidates(at, features, large)
         if not step.kernel and wanted.fixed:
             every = plain = [_fixed(wanted.fixed.get(step.name, "?"), step.name, every)]
         every = [k for k in every if k is plain[0] or known(k, at, program.target)]
