@@ -111,7 +111,7 @@ def pack(site: Site) -> Packed:
     for index, weight in enumerate(by_group(site, each)):
         here = slice(index * each, (index + 1) * each)
         ordered = np.ascontiguousarray(weight.transpose(0, 2, 1, 3)).reshape(each, -1)
-        streams.append(stream(ordered, bias[here], mult[here]).reshape(-1))
+        streams.append(stream(ordered, bias[here], mult[here]))
     before, inner, after = covered(site)
     sizes = {"before": before, "inner": inner, "after": after, "column_bytes": column_bytes(site)}
     numbers = {
@@ -128,16 +128,15 @@ def pack(site: Site) -> Packed:
 
 def cost(site: Site) -> Cost:
     """Instructions of the products, and of bringing the columns to scratch."""
-    groups, outputs = site.int("groups"), int(site.const("weight").shape[0])
-    vectors, fours = -(-depth(site) // 16), groups * -(-outputs // groups // 4)
+    groups = site.int("groups")
     rows, wide = site.output.rows, site.ints("out")[1]
-    work = rows * groups * dot(site).instructions(outputs // groups, [wide]) + 60.0 * rows
+    work = rows * groups * dot(site).instructions([wide]) + 60.0 * rows
     if not is_direct(site):
         _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
         _, inner, _ = covered(site)
         each = up(inner, chunk(site)) * 7.0 if chunk(site) else inner * (3.0 + 2.0 * up(part, 16))
         work += rows * groups * kernel_h * (12.0 + each)
-    return Cost(work, 2.0 * work, 64 * vectors * fours + 8 * outputs)
+    return Cost(work, 2.0 * work, groups * dot(site).bytes)
 
 
 KERNELS = [

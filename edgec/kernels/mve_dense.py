@@ -26,13 +26,12 @@ def dot(site: Site) -> Dot:
 def pack(site: Site) -> Packed:
     words = stream(site.const("weight"), folded_bias(site, (1,)), factors(site)[0])
     shape = {"depth": depth(site), "outputs": outputs(site)}
-    return Packed({**shape, **requantize_fields(site), **dot(site).fields(), "stream": words.reshape(-1)})
+    return Packed({**shape, **requantize_fields(site), **dot(site).fields(), "stream": words})
 
 
 def cost(site: Site) -> Cost:
-    work = dot(site).instructions(outputs(site), runs(site))
-    vectors, fours = -(-depth(site) // 16), -(-outputs(site) // 4)
-    return Cost(work, 2.0 * work, 16 * vectors * 4 * fours + 8 * outputs(site))
+    work = dot(site).instructions(runs(site))
+    return Cost(work, 2.0 * work, dot(site).bytes)
 
 
 KERNELS = [
