@@ -1,6 +1,6 @@
 /* ---- matrix products with pair-packed weights ----
  * Two output channels a, b share a halfword H = 256*b + a.  SMLAD with raw H sums S = 256*dot_b + dot_a, SMLAD with SXTB16(H) sums T = dot_a;
- * S - T is 256*dot_b, exactly, while |dot_b| < 2^23.  Inputs are widened to int16 once: bytes 0..3 become the pairs (0,2) and (1,3).
+ * S - T is 256*dot_b, exactly, while |dot_b| < 2^23 (forms named split: of every 512 inputs).  Inputs are widened to int16 once: bytes 0..3 become the pairs (0,2) and (1,3).
  * The weight stream of a group of channels holds H words in the order of the inputs between start values and multipliers. */
 
 typedef struct {
@@ -114,16 +114,17 @@ EDGEC_DOT_CORE(edgec_dot_core_1x8, 4, "ldrd r2, r3, [r0], #8\n" EDGEC_MAC_1X8("r
     "ldm r0, {r4-r9}\n" "adr.w r10, 4f\n" "orr r10, r10, #1\n" "cmp r9, #0\n" "it eq\n" "moveq r9, r10\n" "stm sp, {r4-r10}\n"
 /* clang-format on */
 
-/* Entry and exit of a loop of so many steps, `turn` of them a turn (a power of two) and each of so many bytes of code. */
-static inline void edgec_dot_enter(edgec_dot_t *dot, void (*core)(void), int steps, int turn, int bytes)
+/* Entry and exit of a loop of so many steps, `turn` of them a turn (a power of two) and each of so many bytes of code; leave: bytes of the way
+ * out before the test. */
+static inline void edgec_dot_enter(edgec_dot_t *dot, void (*core)(void), int steps, int turn, int bytes, int leave)
 {
     const uint32_t top = (uint32_t)(uintptr_t)core;
     dot->entry = top + (uint32_t)((-steps & (turn - 1)) * bytes);
-    dot->exit = steps <= turn ? 0 : top + (uint32_t)(turn * bytes) + 4;
+    dot->exit = steps <= turn ? 0 : top + (uint32_t)(turn * bytes + leave);
 }
-#define EDGEC_DOT_ENTER_2X4(dot) edgec_dot_enter(dot, edgec_dot_core_2x4, 2 * (dot)->fours - 1, 32, 48)
-#define EDGEC_DOT_ENTER_1X4(dot) edgec_dot_enter(dot, edgec_dot_core_1x4, (dot)->fours, 2, 64)
-#define EDGEC_DOT_ENTER_1X8(dot) edgec_dot_enter(dot, edgec_dot_core_1x8, (dot)->fours, 4, 116)
+#define EDGEC_DOT_ENTER_2X4(dot) edgec_dot_enter(dot, edgec_dot_core_2x4, 2 * (dot)->fours - 1, 32, 48, 4)
+#define EDGEC_DOT_ENTER_1X4(dot) edgec_dot_enter(dot, edgec_dot_core_1x4, (dot)->fours, 2, 64, 0)
+#define EDGEC_DOT_ENTER_1X8(dot) edgec_dot_enter(dot, edgec_dot_core_1x8, (dot)->fours, 4, 116, 0)
 #else
 #define EDGEC_DOT_ENTER_2X4(dot) (void)(dot)
 #define EDGEC_DOT_ENTER_1X4(dot) (void)(dot)
@@ -136,6 +137,16 @@ static inline void edgec_dot_pair(const edgec_dot_t *dot, const uint32_t *x, int
         const uint32_t word = (uint32_t)*h;
         *s = edgec_smlad(word, *x, *s);
         *t = edgec_smlad(edgec_sxtb16(word), *x, *t);
+    }
+}
+
+/* The same in the split forms, where sums are apart: b += dot_b, a += dot_a. */
+static inline void edgec_dot_apart(const edgec_dot_t *dot, const uint32_t *x, int x_step, const int32_t *h, int h_step, int32_t *b, int32_t *a)
+{
+    for (; x < dot->end; x += x_step, h += h_step) {
+        const uint32_t word = (uint32_t)*h, high = edgec_sadd16(edgec_sxtb16_ror8(word), (word >> 7) & 0x00010001u);
+        *b = edgec_smlad(high, *x, *b);
+        *a = edgec_smlad(edgec_sxtb16(word), *x, *a);
     }
 }
 #endif

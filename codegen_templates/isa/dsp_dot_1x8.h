@@ -1,4 +1,6 @@
-{% set name = "edgec_dot_1x8_%d_%d%s" % (shift, left, "_safe" if safe else "") %}
+{% import "isa/dsp_split.j2" as chunks %}
+{% set name = "edgec_dot_1x8_%d_%d%s" % (shift, left, "_split" if split else "_safe" if safe else "") %}
+{% set frame = 64 if split else 40 %}
 {% set S, T = ["r4", "r5", "r6", "r7"], ["r8", "r9", "r10", "r11"] %}
 /* ---- one pixel by eight channels, shift {{ shift }}{{ ", left %d" % left if left }}; the stream is that of edgec_dot_2x4, eight channels at a time ---- */
 #if EDGEC_DSP_ASM
@@ -7,15 +9,22 @@
 EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const int32_t *stream, EDGEC_ARG int8_t *out, EDGEC_ARG const int32_t *stop)
 {
     __asm__ volatile(
-        "push {r4-r11, lr}\n" "sub sp, sp, #40\n" "strd r2, r3, [sp, #28]\n" EDGEC_DOT_FRAME
+        "push {r4-r11, lr}\n" "sub sp, sp, #{{ frame }}\n" "strd r2, r3, [sp, #28]\n" EDGEC_DOT_FRAME
+{% if split %}
+        {{ chunks.enter(10) }}
+{% endif %}
         "1:\n"
-        "ldr r0, [sp, #4]\n" "ldm r1!, {r4-r7{{ "" if safe else "-r11" }}}\n"{% if safe %} "mov r8, r4\n" "mov r9, r5\n" "mov r10, r6\n" "mov r11, r7\n"{% endif %}
+        "ldr r0, [sp, #4]\n" {% if safe and not split %}"ldm r1!, {r4-r7}\n" "mov r8, r4\n" "mov r9, r5\n" "mov r10, r6\n" "mov r11, r7\n"{% else %}"ldm r1!, {r4-r11}\n"{% endif %}{% if split %} {{ chunks.begin(S, T) }}{% endif %}
 
         "ldr.w pc, [sp, #16]\n"
         "4:\n"
+{% if split %}
+{{ chunks.fold(S, T, 10) }}
+{% else %}
         {% for s in S %}"sub {{ s }}, {{ s }}, {{ T[loop.index0] }}\n" {% endfor %}
 
-{% if safe %}
+{% endif %}
+{% if safe and not split %}
         "ldrd r2, r3, [r1], #8\n" "add r4, r2, r4, asr #8\n" "add r5, r3, r5, asr #8\n"
         "ldrd r2, r3, [r1], #8\n" "add r6, r2, r6, asr #8\n" "add r7, r3, r7, asr #8\n"
 {% endif %}
@@ -34,7 +43,7 @@ EDGEC_NAKED void {{ name }}(EDGEC_ARG const edgec_dot_t *dot, EDGEC_ARG const in
         "ssat {{ s }}, #8, {{ s }}, asr #{{ shift if safe else shift + 8 }}\n" "strb {{ s }}, [r2], #1\n"
 {% endfor %}
         "ldr r3, [sp, #32]\n" "str r2, [sp, #28]\n" "cmp r1, r3\n" "bne 1b\n"
-        "add sp, sp, #40\n" "pop {r4-r11, pc}\n");
+        "add sp, sp, #{{ frame }}\n" "pop {r4-r11, pc}\n");
 }
 /* clang-format on */
 #else
@@ -42,16 +51,18 @@ static inline void {{ name }}(const edgec_dot_t *dot, const int32_t *stream, int
 {
     const int first = (int)dot->entry, pairs = 4 - first, words = dot->fours * 2 * pairs;
     while (stream != stop) {
-{% if safe %}
+{% if safe and not split %}
         const int32_t *const h = stream + 4, *const odd = h + words, *const m2 = odd + 4;
 {% else %}
         const int32_t *const h = stream + 8, *const m2 = h + words;
 {% endif %}
         for (int i = first; i < 4; ++i) {
-            int32_t s = stream[i], t = stream[{{ "i" if safe else "4 + i" }}];
-            edgec_dot_pair(dot, dot->x, 1, h + i - first, pairs, &s, &t);
+            int32_t s = stream[i], t = stream[{{ "i" if safe and not split else "4 + i" }}];
+            edgec_dot_{{ "apart" if split else "pair" }}(dot, dot->x, 1, h + i - first, pairs, &s, &t);
+{% if not split %}
             s = edgec_i32((uint32_t)s - (uint32_t)t);
-{% if safe %}
+{% endif %}
+{% if safe and not split %}
             s = edgec_add_wrap(odd[i], s >> 8);
 {% endif %}
             out[2 * i] = edgec_ssat8(edgec_smmla(edgec_left(t, {{ left }}), m2[2 * i], dot->round) >> {{ shift }});

@@ -4,7 +4,7 @@
 /* clang-format off */
 EDGEC_DOT_CORE(edgec_dot_core_1x8_last, 2, "ldrd r2, r3, [r0], #8\n" EDGEC_MAC_1X8_LAST("r2") EDGEC_MAC_1X8_LAST("r3"), "")
 /* clang-format on */
-#define EDGEC_DOT_ENTER_1X8_LAST(dot) edgec_dot_enter(dot, edgec_dot_core_1x8_last, (dot)->fours, 2, 60)
+#define EDGEC_DOT_ENTER_1X8_LAST(dot) edgec_dot_enter(dot, edgec_dot_core_1x8_last, (dot)->fours, 2, 60, 0)
 #else
 #define EDGEC_DOT_ENTER_1X8_LAST(dot) (void)((dot)->entry = 2)
 #endif

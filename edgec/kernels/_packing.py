@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -110,44 +111,76 @@ def in_lanes(array: Array, width: int) -> Array:
     return np.where((order >= 0).reshape(-1, *[1] * (array.ndim - 1)), array[order], 0).astype(array.dtype)
 
 
+CHUNK = 512
+"""Inputs that the split form of the matrix kernels sums at a time (isa/dsp_split.j2)."""
+LARGEST = 2**23
+"""Beyond all magnitudes of a sum that the high bytes of halfwords can give."""
+
+
+def odd_lanes(weight: Array, width: int) -> Array:
+    """The channels that stand in the high bytes of halfwords: [lanes / 2, K] int64.  weight: [O, ...]."""
+    return in_lanes(weight.reshape(len(weight), -1).astype(np.int64), width)[1::2]
+
+
+def signs(lanes: Array) -> Array:
+    """By which the odd channels b of lanes (a, b, a, b, ...: [lanes, K]) are multiplied, and their bias and factor too, so that -128 fits
+    the halfword 256*b + a: 1; -1 where it stands over a negative a; 0 where neither will do."""
+    even, least = lanes[0::2], lanes[1::2] == -128
+    below, above = (least & (even < 0)).any(axis=1), (least & (even >= 0)).any(axis=1)
+    return np.where(below, np.where(above, 0, -1), 1)
+
+
 def can_pair(weight: Array, width: int) -> bool:
-    """Whether channel pairs fit halfwords 256*b + a with |dot_b| < 2^23 for any int8 input.  weight: [O, ...] int8."""
+    """Whether channel pairs fit halfwords 256*b + a, with |dot_b| < 2^23 of any CHUNK int8 inputs.  weight: [O, ...] int8."""
     if weight.dtype != np.int8:
         return False
-    flat = in_lanes(weight.reshape(weight.shape[0], -1).astype(np.int64), width)
-    odd = flat[1::2]
-    return bool((odd > -128).all() and (np.abs(odd).sum(axis=1) * 128 < 2**23).all())
+    most = np.abs(odd_lanes(weight, width))
+    if most.shape[1] > CHUNK:
+        most = np.partition(most, -CHUNK, axis=1)[:, -CHUNK:]
+    flat = in_lanes(weight.reshape(len(weight), -1), width)
+    return bool((most.sum(axis=1) * 128 < LARGEST).all() and signs(flat).all())
 
 
 @lru_cache(maxsize=2)
-def _stream(data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width: int, safe: bool) -> Array:
+def _stream(
+    data: bytes, shape: tuple[int, int], bias: bytes, mult: bytes, width: int, safe: bool, split: bool
+) -> Array:
     weight = in_lanes(np.frombuffer(data, np.int8).reshape(shape).astype(np.int32), width)
     starts = in_lanes(np.frombuffer(bias, np.int32), width).reshape(-1, width)
     factors = in_lanes(np.frombuffer(mult, np.int32), width).reshape(-1, width) * 2
+    sign = np.ones(len(weight), np.int32)
+    sign[1::2] = signs(weight)
+    weight = weight * sign[:, None]
+    starts, factors = (values * sign.reshape(-1, width) for values in (starts, factors))
     ordered = weight[:, pair_order(shape[1])].reshape(
         -1, width // 2, 2, shape[1] // 2, 2
     )  # group, pair, a or b, k-pair, which of it
     halves = (ordered[:, :, 1] * 256 + ordered[:, :, 0]).astype(np.int16).transpose(0, 2, 1, 3)
     words = np.ascontiguousarray(halves).view(np.int32).reshape(len(starts), -1)
     even, odd = starts[:, 0::2], starts[:, 1::2]
+    if split:
+        return np.concatenate([odd, even, words, factors], axis=1).astype(np.int32)
     if safe:
         return np.concatenate([even, words, odd, factors], axis=1).astype(np.int32)
     both = (odd.astype(np.int64) * 256 + even).astype(np.uint64).astype(np.uint32).view(np.int32)
     return np.concatenate([both, even, words, factors], axis=1).astype(np.int32)
 
 
-def pair_stream(weight: Array, bias: Array, mult: Array, width: int, safe: bool) -> Array:
+def pair_stream(weight: Array, bias: Array, mult: Array, width: int, form: Mapping[str, Scalar | str | bool]) -> Array:
     """The weights of the DSP matrix kernels as they read them, `width` output channels after another (int32 words).
 
-    weight: [O, K] int8, K a multiple of 4; bias (folded), mult: int32 [O].  Each group of channels (a, b: even and odd `lanes`):
-        256 * bias_b + bias_a modulo 2^32, then bias_a      safe: bias_a
+    weight: [O, K] int8, K a multiple of 4; bias (folded), mult: int32 [O]; form: `dot_variant`.  Each group of channels (a, b: even
+    and odd `lanes`, b with its sign):
+        256 * bias_b + bias_a modulo 2^32, then bias_a      split: bias_b, then bias_a      safe: bias_a
         for each k-pair, for each channel pair (a, b): 256*b + a of both k
                                                             safe: bias_b
         2 * mult of all
     A last group with empty lanes (has_tail) has no H words for them.
     """
-    args = (np.ascontiguousarray(weight).tobytes(), (int(weight.shape[0]), int(weight.shape[1])))
-    made = _stream(*args, np.ascontiguousarray(bias).tobytes(), np.ascontiguousarray(mult).tobytes(), width, safe)
+    data, start, factor = (np.ascontiguousarray(values).tobytes() for values in (weight, bias, mult))
+    split = bool(form["split"])
+    safe = bool(form["safe"]) and not split
+    made = _stream(data, (int(weight.shape[0]), int(weight.shape[1])), start, factor, width, safe, split)
     if not has_tail(len(weight), width):
         return made.reshape(-1)
     begin, end = width // 2 if safe else width, made.shape[1] - (12 if safe else 8)
@@ -166,20 +199,23 @@ def extremes(site: Site, axes: tuple[int, ...]) -> Array:
 
 def dot_variant(site: Site, axes: tuple[int, ...], width: int) -> dict[str, Scalar | str | bool]:
     """Template variables of the matrix kernels, `width` channels at a time: shifts, and whether odd lanes need the form that takes any
-    bias."""
+    bias (safe), in chunks of inputs (split)."""
     found = doubled_shift(site, axes)
     assert found is not None
     shift, left = found
     groups = site.int("groups") if "groups" in site.step.attrs else 1
     odd = np.concatenate([in_lanes(part, width)[1::2] for part in np.split(extremes(site, axes), groups)])
-    safe = shift > 15 or bool((odd << left >= 1 << 23).any())
-    return {"shift": shift, "left": left, "safe": safe}
+    parts = np.split(site.const("weight"), groups) if site.const("weight")[0].size > CHUNK else []
+    split = any(bool((np.abs(odd_lanes(part, width)).sum(axis=1) * 128 >= LARGEST).any()) for part in parts)
+    safe = split or shift > 15 or bool((odd << left >= LARGEST).any())
+    return {"shift": shift, "left": left, "safe": safe, "split": split}
 
 
 def dot_headers(site: Site, axes: tuple[int, ...], width: int) -> tuple[str, ...]:
     """The isa files that a matrix kernel needs."""
     numbers, shape = dot_variant(site, axes, width), "1x8" if width == 8 else "2x4"
-    dot = f"dsp_dot_{shape} shift={numbers['shift']} left={numbers['left']} safe={int(numbers['safe'])}"
+    dot = f"dsp_dot_{shape} shift={numbers['shift']} left={numbers['left']}"
+    dot += "".join(f" {form}={int(numbers[form])}" for form in ("safe", "split"))
     tail = ("dsp_dot_1x8_tail",) if has_tail(len(site.const("weight")), width) else ()
     return "dsp_dot", dot, *tail
 

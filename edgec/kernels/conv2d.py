@@ -149,18 +149,18 @@ def pack_dsp(site: Site) -> Packed:
     fields = geometry(site)
     each, order = int(fields["each"]), window_order(site, form(site))
     bias, mult = folded_bias(site, AXES), site.const("mult")
-    safe = bool(dot_variant(site, AXES, 4)["safe"])
+    lanes = dot_variant(site, AXES, 4)
     streams = []
     for index, weight in enumerate(by_group(site, each)):
         here = slice(index * each, (index + 1) * each)
         ordered = np.where(order >= 0, weight.reshape(each, -1)[:, order], 0).astype(np.int8)
-        streams.append(pair_stream(ordered, bias[here], mult[here], 4, safe))
+        streams.append(pair_stream(ordered, bias[here], mult[here], 4, lanes))
     numbers = dsp_fields(site, AXES)
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
-    fields |= {"groups": site.int("groups"), "zx": site.int("zx"), **kept, "group_words": streams[0].size // -(-each // 4)}  # type: ignore[dict-item]
-    fields |= {"down": below(site), "slack": slack(site)}
+    fields |= {"groups": site.int("groups"), "zx": site.int("zx")}
+    words = {"group_words": streams[0].size // -(-each // 4), "down": below(site), "slack": slack(site)}
     struct = "edgec_conv_t" if form(site) == "columns" else ""
-    return Packed({**fields, "stream": np.concatenate(streams)}, struct)
+    return Packed({**fields, **kept, **words, "stream": np.concatenate(streams)}, struct)
 
 
 def pack_dsp16(site: Site) -> Packed:

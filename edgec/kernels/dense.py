@@ -88,8 +88,8 @@ def width(site: Site) -> int:
 
 def pack_dsp(site: Site) -> Packed:
     weight = pad_to(site.const("weight"), 1, 4)
-    safe = bool(dot_variant(site, (1,), width(site))["safe"])
-    stream = pair_stream(weight, folded_bias(site, (1,)), site.const("mult"), width(site), safe)
+    form = dot_variant(site, (1,), width(site))
+    stream = pair_stream(weight, folded_bias(site, (1,)), site.const("mult"), width(site), form)
     numbers = dsp_fields(site, (1,))
     kept = {name: numbers[name] for name in ("round", "lo", "hi")}
     return Packed({"depth": depth(site), "outputs": outputs(site), **kept, "stream": stream})

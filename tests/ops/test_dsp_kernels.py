@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from edgec.ir.program import site
@@ -46,6 +47,50 @@ UNROLLED = [
     conv(130, (2, 67, 14, 5), 67, (3, 3), pads=[0, 2, 0, 0], group=67),
     conv(131, (2, 66, 13, 7), 66, (3, 3), pads=[2, 0, 1, 2], group=66),
 ]
+
+
+def put(layer, channel, values):
+    """The layer with those weights in an output channel, scaled so that the largest sums of 8-bit inputs hardly saturate."""
+    weight, scales = np.moveaxis(layer.weight.copy(), layer.axis, 0), layer.scales.copy()
+    weight[channel] = np.resize(values, weight[channel].shape)
+    scales[channel] = (
+        127 * layer.y_quant.scale / (layer.x_quant.scale * 260 * np.abs(weight[channel].astype(int)).sum())
+    )
+    return replace(layer, weight=np.ascontiguousarray(np.moveaxis(weight, 0, layer.axis)), scales=scales)
+
+
+def signed_least(layer, channel):
+    """The layer with a weight of -128 in an odd channel, over a negative weight of the even one beside it."""
+    weight = np.moveaxis(layer.weight.copy(), layer.axis, 0)
+    weight[channel].reshape(-1)[3], weight[channel - 1].reshape(-1)[3] = -128, -5
+    return replace(layer, weight=np.ascontiguousarray(np.moveaxis(weight, 0, layer.axis)))
+
+
+DEEP = [
+    put(conv(150, (1, 60, 4, 5), 10, (3, 3), pads=[1, 1, 1, 1]), 3, [127]),
+    put(conv(151, (1, 1100, 3, 3), 7, (1, 1)), 1, [127]),
+    put(conv(152, (1, 1320, 2, 4), 10, (1, 1), group=2), 8, [-127]),
+    put(dense(153, (1, 1536), 12), 1, [-127]),
+    put(dense(154, (1, 2049), 11), 10, [127]),
+    put(dense(155, (1, 700), 6, "Gemm", transB=1), 5, [-127]),
+    put(dense(156, (3, 1025), 9, "Gemm"), 7, [127]),
+]
+"""Sums of an odd channel that pass 2^23."""
+LEAST = [
+    signed_least(conv(160, (1, 8, 4, 5), 6, (3, 3), pads=[1, 1, 1, 1]), 3),
+    signed_least(dense(161, (1, 40), 12, "Gemm"), 9),
+    signed_least(dense(162, (3, 40), 7), 5),
+    signed_least(DEEP[0], 5),
+    signed_least(DEEP[3], 9),
+]
+"""Weights that fit a halfword with the other sign only."""
+
+
+def steep(layer):
+    """Inputs of the layer, half of them the largest."""
+    x = layer.x.copy()
+    x[..., : (x.shape[-1] + 1) // 2 if layer.op == "Conv" else None] = 127
+    return np.where(np.random.default_rng(1).random(x.shape) < 0.01, layer.x, x)
 
 
 def forced(layers, name):
@@ -93,3 +138,16 @@ def test_depthwise_unrolled_by_columns_makes_four_rows_a_call(tmp_path, cpu):
         run_program(ready, [sample], DSP, planned=True)
     else:
         check_on(emulated(cpu), tmp_path / "net", ready, [sample])
+
+
+@pytest.mark.parametrize("cpu", [None, "cortex-m4"])
+def test_one_channel_of_extreme_weights_leaves_the_others_packed(tmp_path, cpu):
+    target, layers = emulated("cortex-m4"), [*DEEP, *LEAST]
+    program, sample = merged([check(layer) for layer in layers], [layer.x for layer in layers])
+    _, high = merged([check(layer) for layer in layers], [steep(layer) for layer in layers])
+    ready = plan(replace(program, target=target.name), target.isa).program
+    assert all("_dsp" in s.kernel for s in ready.steps)
+    if cpu is None:
+        run_program(ready, [sample, high], DSP, planned=True)
+    else:
+        check_on(target, tmp_path / "net", ready, [sample, high])
