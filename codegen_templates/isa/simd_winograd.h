@@ -17,7 +17,8 @@ static inline void edgec_winograd_line(edgec_h8 *d, int step)
     d[5 * step] = edgec_sub_h8(edgec_sub_h8(d5, d3), edgec_add_h8(twice, twice));
 }
 
-/* The inputs of a tile -> v[36 points, `apart` elements from one to the next][channels].  x: six lines of `pitch` bytes. */
+/* The inputs of a tile -> v[36 points, `apart` elements from one to the next][channels, in eights].  x: six lines of `pitch` bytes; the last
+ * eight channels may be some of the next pixel's, too, which count nothing: their weights are zero. */
 static inline void edgec_winograd_input(const int8_t *x, int pitch, int channels, int16_t *v, int apart)
 {
     for (int c = 0; c < channels; c += 8) {

@@ -55,7 +55,7 @@ def pack(site: Site) -> Packed:
 def cost(site: Site) -> Cost:
     """Instructions of the dot product form: as for dense, and the rows that are copied."""
     count, run = runs(site)
-    fours, blocks = count * -(-run // 4), site.int("groups") * -(-each(site) // 16)
+    fours, blocks = count * -(-run // 4), site.int("groups") * -(-each(site) // 4) / 4
     high, ones, calls = _simd.tiles(site, site.output.row_elements // int(site.const("weight").shape[0]))
     work = blocks * (
         high * (fours * 20.0 + 110.0 + 12.0 * count) + ones * (fours * 8.0 + 45.0 + 9.0 * count) + calls * 50.0

@@ -10,6 +10,7 @@ import numpy as np
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
 from edgec.kernels import _simd
+from edgec.kernels._packing import pad_to
 from edgec.kernels._winograd import F4
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
@@ -20,9 +21,13 @@ APART = 32
 
 
 def usable(site: Site) -> bool:
-    """Whole vectors of channels, and what F(4x4, 3x3) needs."""
-    weight = site.const("weight")
-    return site.int("channels") % 8 == 0 and len(weight) % 8 == 0 and F4.usable(site)
+    """Whole vectors of four outputs, and what F(4x4, 3x3) needs."""
+    return len(site.const("weight")) % 4 == 0 and F4.usable(site)
+
+
+def padded(site: Site) -> tuple[int, int]:
+    """(channels, outputs) as they are computed: eights.  The weights of those that are not there are zero."""
+    return 8 * -(-site.int("channels") // 8), 8 * -(-len(site.const("weight")) // 8)
 
 
 def rows(site: Site, alone: bool, several: bool) -> int:
@@ -40,11 +45,12 @@ def tiles(site: Site) -> tuple[int, list[int]]:
 
 
 def pack(site: Site) -> Packed:
-    """weight: [O/8][C/2][2][9 taps][4 outputs][2 channels] int8; the numbers for 576 times the accumulators."""
-    weight, channels = site.const("weight"), site.int("channels")
-    blocks = weight.reshape(len(weight) // 8, 2, 4, 9, channels // 2, 2).transpose(0, 4, 1, 3, 2, 5)
+    """weight: [O/8][C/2][2][9 taps][4 outputs][2 channels] int8, padded; the numbers for 576 times the accumulators."""
+    channels, outputs = padded(site)
+    weight = pad_to(pad_to(site.const("weight"), 0, 8), 3, 8)
+    blocks = weight.reshape(outputs // 8, 2, 4, 9, channels // 2, 2).transpose(0, 4, 1, 3, 2, 5)
     numbers: dict[str, Scalar | Array] = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "pad")}
-    numbers |= {"channels": channels, "outputs": len(weight), "zx": site.int("zx")}
+    numbers |= {"channels": site.int("channels"), "outputs": len(site.const("weight")), "zx": site.int("zx")}
     numbers |= {
         "shift": -site.int("shift") - F4.bits,
         **{n: site.int(a) for n, a in (("zero", "zy"), ("lo", "lo"), ("hi", "hi"))},
@@ -54,11 +60,14 @@ def pack(site: Site) -> Packed:
 
 
 def scratch(site: Site) -> int:
-    """Transformed inputs; transformed weights of eight outputs and their products of four tiles, or six lines of input before them."""
+    """Transformed inputs; transformed weights of eight outputs and their products of four tiles, or six lines of input (and what may be
+    loaded behind them) before those."""
     across, calls = tiles(site)
-    channels = site.int("channels")
+    channels = padded(site)[0]
     inputs, weights = -(-max(calls) // 4) * 4 * channels + APART, 8 * channels + APART
-    return 2 * F4.points * inputs + max(F4.points * (2 * weights + 4 * 32), 6 * (4 * across + 2) * channels)
+    return 2 * F4.points * inputs + max(
+        F4.points * (2 * weights + 4 * 32), 6 * (4 * across + 2) * site.int("channels") + 8
+    )
 
 
 def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
@@ -67,15 +76,15 @@ def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
 
 def cost(site: Site) -> Cost:
     """In the unit of simd_conv2d.cost, from times: WebAssembly's vectors take about 4.5 operations where a dot product of bytes takes one."""
-    calls, channels, outputs = tiles(site)[1], site.int("channels"), len(site.const("weight"))
+    calls, (channels, outputs) = tiles(site)[1], padded(site)
     made, fours = sum(calls), sum(-(-n // 4) for n in calls)
     products = fours * F4.points * outputs / 8 * (4.9 * channels / 2 + 4.5)
     work = (
         products
         + made * (80.0 * channels / 8 + 95.0 * outputs / 4)
-        + len(calls) * (34.0 * outputs * channels / 8 + 200.0)
+        + len(calls) * (34.0 * outputs * channels / 8 + 2000.0)
     )
-    return Cost(work, work, int(site.const("weight").nbytes) + 8 * outputs)
+    return Cost(work, work, (9 * channels + 8) * outputs)
 
 
 KERNELS = [
