@@ -7,6 +7,7 @@ Targets are dicts of TVM's `llvm` kind, as TVM 0.27 wants them.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -97,8 +98,10 @@ def open_relax(library: Path) -> Callable[[Sequence[Array]], list[Array]]:
 
 
 def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
-    """MetaSchedule over the functions of a module that sum up: `trials` measurements on this machine.  What it finds is added to the
-    database in `folder`.  Errors: ToolMissingError where its processes cannot run."""
+    """MetaSchedule over the functions of a module that sum up: `trials` measurements on this machine, and one of each function's default
+    schedule, so that what is taken is never slower.  What it finds is added to the database in `folder`.
+
+    Errors: ToolMissingError where its processes cannot run."""
     tvm = require_tvm()
     try:
         import psutil  # noqa: F401
@@ -109,30 +112,72 @@ def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
     kept = {
         name: f for name, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc) and "edgec.tile" in f.attrs
     }
-
-    def build(module: Any, target: Any, parameters: Any) -> Any:
-        """As MetaSchedule's own, which first parses the tensor intrinsics of all targets and takes longer over that than over all the rest.
-        Runs in a process of its own, to which it is sent by value."""
-        import tvm
-
-        module = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
-        return tvm.tirx.build(module, target=target)
-
-    builder = meta_schedule.builder.LocalBuilder(timeout_sec=PATIENCE, f_build=build)
-    once = meta_schedule.runner.EvaluatorConfig(number=1, repeat=1, min_repeat_ms=20)
-    runner = meta_schedule.runner.LocalRunner(timeout_sec=PATIENCE, evaluator_config=once)
+    measure = _Measure(tvm, meta_schedule, _native(tvm, {**target, "num-cores": os.cpu_count() or 1}))
+    database = meta_schedule.database.Database.create("json", work_dir=str(folder))
+    turn = max(1, min(64, trials // max(1, len(kept))))  # every function gets its turn
+    # Picked at random, the candidates of a large population are no better, but each costs more than a measurement.
+    search = meta_schedule.search_strategy.EvolutionarySearch(
+        population_size=max(16, 2 * turn), init_min_unmeasured=max(8, turn), genetic_num_iters=1
+    )
     with redirect_stdout(sys.stderr):  # its tables of progress
+        measure.defaults(list(kept.values()), database)
         meta_schedule.tune_tir(
             tvm.IRModule(kept),
-            _native(tvm, {**target, "num-cores": os.cpu_count() or 1}),
+            measure.target,
             str(folder),
             trials,
-            num_trials_per_iter=max(1, min(64, trials // max(1, len(kept)))),  # every function gets its turn
-            builder=builder,
-            runner=runner,
+            num_trials_per_iter=turn,
+            builder=measure.builder,
+            runner=measure.runner,
+            database=database,
+            strategy=search,
             cost_model="random",  # its learned one would need xgboost
             seed=1,
         )
+
+
+class _Measure:
+    """How candidates are built and timed on this machine, in processes of their own."""
+
+    def __init__(self, tvm: Any, meta_schedule: Any, target: Any) -> None:
+        def build(module: Any, target: Any, parameters: Any) -> Any:
+            """As MetaSchedule's own, which first parses the tensor intrinsics of all targets and takes longer over that than over all the
+            rest.  It is sent to its process by value."""
+            import tvm
+
+            module = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
+            return tvm.tirx.build(module, target=target)
+
+        self.tvm, self.meta_schedule, self.target = tvm, meta_schedule, target
+        self.builder = meta_schedule.builder.LocalBuilder(timeout_sec=PATIENCE, f_build=build)
+        once = meta_schedule.runner.EvaluatorConfig(number=1, repeat=1, min_repeat_ms=20)
+        self.runner = meta_schedule.runner.LocalRunner(timeout_sec=PATIENCE, evaluator_config=once)
+
+    def defaults(self, functions: Sequence[Any], database: Any) -> None:
+        """The default schedule of every function, timed, as the first record of its own.  The database gives the fastest record."""
+        meta = self.meta_schedule
+        for function in functions:
+            module = meta.tune_context._normalize_mod(function)  # as tune_tir: records are found by the module
+            workload = database.commit_workload(module)
+            if database.get_top_k(workload, 1):
+                continue  # from an earlier tuning, which began with it
+            schedule = self.tvm.s_tir.Schedule(module)
+            _tile(schedule, int(function.attrs["edgec.tile"]), True)
+            arguments = meta.arg_info.ArgInfo.from_entry_func(module)
+            if seconds := self._seconds(schedule.mod, arguments):
+                record = meta.database.TuningRecord(schedule.trace, workload, seconds, self.target, arguments)
+                database.commit_tuning_record(record)
+
+    def _seconds(self, module: Any, arguments: Any) -> Any:
+        """What calls of a module take, in seconds; nothing where that cannot be had within PATIENCE."""
+        meta = self.meta_schedule
+        [built] = self.builder.build([meta.builder.BuilderInput(module, self.target)])
+        if built.artifact_path is None:
+            return None
+        [timed] = self.runner.run([meta.runner.RunnerInput(built.artifact_path, "cpu", arguments)])
+        seconds = timed.result().run_secs
+        shutil.rmtree(Path(built.artifact_path).parent)
+        return seconds
 
 
 def _native(tvm: Any, target: LLVM) -> Any:
