@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from edgec.errors import EdgecError, ToolMissingError
 from edgec.ir.program import Array
 from edgec.kernels._tir import DOT
 
-__all__ = ["compiled_object", "export_relax", "open_relax", "require_tvm", "tune"]
+__all__ = ["compiled_object", "export_relax", "open_relax", "require_tuner", "require_tvm", "tune"]
 
 LLVM = Mapping[str, Any]
 PATIENCE = 120.0  # seconds that building or timing one candidate may take: its processes import TVM first
@@ -37,6 +38,18 @@ def require_tvm() -> Any:
         hint = "pip install 'edgec[tvm]'   (--tvm-form library needs no TVM: edgec's own kernels behind TVM's calling convention)"
         raise ToolMissingError(f"TVM is not installed ({error})", hint) from error
     return tvm
+
+
+def require_tuner() -> Any:
+    """The module of MetaSchedule.  ToolMissingError where TVM or what its processes need is not there."""
+    require_tvm()
+    try:
+        for name in ("cloudpickle", "psutil"):
+            import_module(name)
+        from tvm.s_tir import meta_schedule
+    except ImportError as error:
+        raise ToolMissingError(f"MetaSchedule cannot run: {error}", "pip install 'edgec[tvm]'") from error
+    return meta_schedule
 
 
 def compiled_object(text: str, target: LLVM, vectors: bool) -> bytes:
@@ -102,12 +115,7 @@ def tune(text: str, target: LLVM, folder: Path, trials: int) -> None:
     schedule, so that what is taken is never slower.  What it finds is added to the database in `folder`.
 
     Errors: ToolMissingError where its processes cannot run."""
-    tvm = require_tvm()
-    try:
-        import psutil  # noqa: F401
-        from tvm.s_tir import meta_schedule
-    except ImportError as error:
-        raise ToolMissingError(f"MetaSchedule cannot run: {error}", "pip install 'edgec[tvm]'") from error
+    tvm, meta_schedule = require_tvm(), require_tuner()
     module = tvm.script.from_source(text)
     kept = {
         name: f for name, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc) and "edgec.tile" in f.attrs

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from edgec.backends.tvm import require_tuner, require_tvm
+from edgec.errors import ToolMissingError
 from edgec.flash.tools import TOOLS as FLASH_TOOLS
 from edgec.flash.tools import Tool as FlashTool
 
@@ -23,11 +26,13 @@ class Tool:
 
 @dataclass(frozen=True)
 class Package:
-    """A Python package by its distribution name.  get: what pip is asked for."""
+    """A Python package by its distribution name.  get: what pip is asked for; loads: raises ToolMissingError where it is installed and
+    cannot be used (TVM's two packages must fit each other)."""
 
     name: str
     needed_for: str
     get: str
+    loads: Callable[[], object] | None = None
 
 
 TOOLS = (
@@ -52,6 +57,9 @@ PACKAGES = (
     Package("capstone", "cycle estimates", "pip install 'edgec[emulate]'"),
     Package("ortools", "exact memory placement", "pip install 'edgec[solver]'"),
     Package("ai-edge-litert", "bench --against litert", "pip install 'edgec[phone]'"),
+    Package("apache-tvm-ffi", "verify --on tvm", "pip install 'edgec[ffi]'"),
+    Package("apache-tvm", "compile --backend tvm --tvm-form relax", "pip install 'edgec[tvm]'", require_tvm),
+    Package("psutil", "compile --backend tvm --tune (MetaSchedule)", "pip install 'edgec[tvm]'", require_tuner),
     Package("ziglang", "cross-compiling without other toolchains", "pip install 'edgec[zig]'"),
 )
 
@@ -92,7 +100,9 @@ def _version(path: str) -> str:
 def _package(package: Package) -> dict[str, Any]:
     try:
         version: str | None = metadata.version(package.name)
-    except metadata.PackageNotFoundError:
+        if package.loads is not None:
+            package.loads()
+    except (metadata.PackageNotFoundError, ToolMissingError):
         version = None
     return {
         "name": package.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -227,9 +228,13 @@ def test_lists(capsys: Capture) -> None:
 
 
 def test_doctor_says_how_to_get_what_is_missing(monkeypatch: Patch, capsys: Capture) -> None:
+    """Programs that are not there, and packages that are but do not load."""
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "tvm", None)
     assert run(["doctor", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["ready"] is False
     gcc = next(row for row in document["tools"] if row["name"] == "arm-none-eabi-gcc")
     assert not gcc["found"] and gcc["get"].startswith("apt-get install gcc-arm-none-eabi")
+    tvm, tuner = (next(row for row in document["tools"] if row["name"] == name) for name in ("apache-tvm", "psutil"))
+    assert not tvm["found"] and not tuner["found"] and tvm["get"] == "pip install 'edgec[tvm]'"
