@@ -29,7 +29,7 @@ from edgec.compiler import CompileResult, compile_model, lowered
 from edgec.errors import EdgecError
 from edgec.ir.program import Program, site
 from edgec.ir.text import constants, print_program
-from edgec.kernels.predict import around, code_keys, code_of, step_cost, stored
+from edgec.kernels.predict import around, code_keys, code_of, step_costs, stored
 from edgec.kernels.registry import candidates, kernel
 from edgec.options import CompileOptions
 from edgec.schedule.order import order
@@ -121,7 +121,7 @@ class Quality:
 def predicted(made: CompileResult) -> tuple[float, ...]:
     """Instructions, cycles, flash, scratch of a compiled model as the tables have them."""
     program, between = made.program, around(made.program)
-    costs = [step_cost(program, step) for step in program.steps]
+    costs = step_costs(program)
     sites = [(kernel(step.kernel), site(program, step)) for step in program.steps]
     code = code_of((key for chosen, at in sites for key in code_keys(chosen, at)), len(sites), program.target)
     flash = code + sum(stored(chosen, at) for chosen, at in sites)
@@ -185,8 +185,8 @@ def qualities(target: str, names: list[str], layers: bool = False) -> Iterator[Q
 def tell_layers(program: Program, counted: Mapping[str, Any]) -> None:
     """Layers that are far off, by what they add to the error of the model."""
     total = counted["instructions"]
-    for step, layer in zip(program.steps, counted["layers"], strict=True):
-        off = step_cost(program, step).instructions - layer["instructions"]
+    for step, cost, layer in zip(program.steps, step_costs(program), counted["layers"], strict=True):
+        off = cost.instructions - layer["instructions"]
         if abs(off) > 0.003 * total:
             share, own = 100 * off / total, 100 * off / max(layer["instructions"], 1)
             print(

@@ -16,7 +16,7 @@ from scipy.optimize import linprog, nnls
 from edgec.ir.program import Program, site
 from edgec.ir.text import parse_program
 from edgec.kernels.counts import form
-from edgec.kernels.predict import around_counts, code_bytes, code_keys, code_name, counted, stored
+from edgec.kernels.predict import around_counts, code_bytes, code_keys, code_name, counted, rows_made, stored
 from edgec.kernels.registry import all_kernels, kernel
 from edgec.toolchain.sizes import elf_symbols
 
@@ -27,6 +27,8 @@ BELIEF = 0.1  # weight of a kernel's own formula, in measured steps
 LEAST = 0.002  # part of a step's instructions below which a count is left out
 SHORT = 5.0  # price of a byte of code that was not predicted; one too many costs 1: five of six models are not larger
 DOUBT = 0.5  # price of a byte beside what nothing measured would say
+EXACT = {f"{name}_mve" for name in ("conv2d_s8", "dense_s8", "depthwise_s8", "avgpool_s8", "maxpool_s8")}
+EXACT |= {"conv2d_s8_mve_direct"}  # their formulas count what the assembly has; only the C around it is left to the fit
 Pair = tuple[float, float]
 
 
@@ -41,12 +43,13 @@ def kept(target: str) -> Iterator[dict[str, Any]]:
 
 def seen(program: Program, found: Mapping[str, Any]) -> dict[str, Any]:
     """Counts of a measured program."""
-    steps, keys, constants = [], set(), 0
+    steps, keys, constants, part = [], set(), 0, rows_made(program)
     for step, took in zip(program.steps, found["took"], strict=True):
         at, chosen = site(program, step), kernel(step.kernel)
         keys |= set(code_keys(chosen, at))
         constants += stored(chosen, at)
-        steps.append({"kernel": f"{chosen.name}/{form(chosen, at)}", "counts": counted(chosen, at), "took": took})
+        made = {name: part[step.name] * count for name, count in counted(chosen, at).items()}
+        steps.append({"kernel": f"{chosen.name}/{form(chosen, at)}", "counts": made, "took": took})
     pulled = sum(len(s.steps) for s in program.segments if len(s.steps) > 1)
     around = around_counts(program)
     return {
@@ -74,6 +77,8 @@ def relevant(name: str) -> Callable[[str], bool]:
     """Which counts may explain a kernel: block shapes of its instruction set."""
     chosen, _, which = (kernel(name.split("/")[0]), *name.partition("/")[1:])
     always = {"call", "formula", "left", "safe", "clamped"}
+    if chosen.name in EXACT:
+        return lambda count: count in ("call", "formula", "clamped", "4x4 lines", "tap rows")
     if "winograd" in chosen.template:
         tile = 2 if "winograd2" in chosen.name else 4
         return lambda count: count in always or count.startswith(f"tiles {tile}")

@@ -11,7 +11,7 @@ from typing import Any
 from edgec.errors import UsageError
 from edgec.ir.program import Program
 from edgec.kernels.base import Cost
-from edgec.kernels.predict import around, step_cost, table
+from edgec.kernels.predict import around, step_costs, table
 from edgec.schedule.choose import Candidate, Decision
 
 
@@ -47,7 +47,7 @@ def with_choices(
     measured: what --tune counted; kept as `measured`: step -> kernel -> [instructions, cycles].
     """
     by_step = {decision.step: decision for decision in decisions}
-    taken = [step_cost(program, step) for step in program.steps]
+    taken = step_costs(program)
     for entry, cost, step in zip(content["steps"], taken, program.steps, strict=True):
         decision = by_step.get(step.name)
         if decision is not None and decision.chosen.kernel == step.kernel:

@@ -15,6 +15,8 @@ from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 from edgec.kernels.conv2d import by_group, geometry
 
 AXES = (1, 2, 3)
+ROW, FILLS, LINE, COLUMN = 31.0, 20.0, 12.0, 20.0
+"""Instructions around a row with columns, its borders, a tap row of it, a tap column of a dilated one."""
 MOST_WINDOWS = 1 << 16
 """Bytes of scratch that the columns of a row may take."""
 
@@ -126,16 +128,25 @@ def pack(site: Site) -> Packed:
     return Packed({**numbers, "group_words": int(streams[0].size), **tables, "stream": np.concatenate(streams)})
 
 
+def bringing(site: Site) -> float:
+    """Instructions that bring the columns of a row and a group to scratch: what lies in the padding, then the tap rows."""
+    _, kernel_h, kernel_w, part = (int(n) for n in site.const("weight").shape)
+    vectors, tail = divmod(part, 16)
+    before, inner, after = covered(site)
+    each = 3.0 + 2.0 * vectors + 3.0 * (tail > 0) if copying(site)[1] else 7.0 + 3.0 * up(part, 16)
+    if is_dilated(site):
+        wide = site.ints("out")[1]
+        filled, lines = up(wide * kernel_w * kernel_h * part, 16), kernel_w * kernel_h * (LINE + wide * each)
+        return FILLS + 2.0 * filled + kernel_w * COLUMN + lines
+    filled = up(before * kernel_h * part, 16) + up(after * kernel_h * part, 16)
+    return FILLS + 2.0 * filled + kernel_h * (LINE + (8.0 * up(inner, chunk(site)) if chunk(site) else inner * each))
+
+
 def cost(site: Site) -> Cost:
     """Instructions of the products, and of bringing the columns to scratch."""
-    groups = site.int("groups")
-    rows, wide = site.output.rows, site.ints("out")[1]
-    work = rows * groups * dot(site).instructions([wide]) + 60.0 * rows
-    if not is_direct(site):
-        _, kernel_h, _, part = (int(n) for n in site.const("weight").shape)
-        _, inner, _ = covered(site)
-        each = up(inner, chunk(site)) * 7.0 if chunk(site) else inner * (3.0 + 2.0 * up(part, 16))
-        work += rows * groups * kernel_h * (12.0 + each)
+    groups, rows = site.int("groups"), site.output.rows
+    each = dot(site).instructions([site.ints("out")[1]]) + (0.0 if is_direct(site) else bringing(site))
+    work = rows * (groups * each + (0.0 if is_direct(site) else ROW))
     return Cost(work, 2.0 * work, groups * dot(site).bytes)
 
 

@@ -8,11 +8,14 @@ import numpy as np
 
 from edgec.ir.program import Array, Site
 from edgec.ir.reach import Window
+from edgec.kernels._counting import up
 from edgec.kernels._mve import MVE, PRIORITY, is_int8, requantize_fields
 from edgec.kernels._packing import factors, folded_bias, pad_to
 from edgec.kernels.base import Cost, Kernel, Packed, Scalar
 
 AXES = (0, 1)
+CALLED, BLOCK, CALL = 18.0, 38.0, 150.0
+"""Instructions around four rows of columns, a block of 16 channels, a call."""
 
 
 def widths(site: Site) -> tuple[int, int, int]:
@@ -229,15 +232,33 @@ def scratch(site: Site) -> int:
     return column_bytes(site) + site.int("channels")
 
 
+def group(site: Site, predicated: bool) -> int:
+    """Instructions of four results, as the template has them."""
+    f = flags(site)
+    several = 10 + (f["unroll"] == 0) if f["cells"] == 1 else 10 + 8 * f["cells"]
+    return (7 if f["two"] else 8 if f["pair"] else several) + 7 + f["left"] + predicated
+
+
+def channel(site: Site) -> int:
+    """Instructions of all results of a channel, or of four."""
+    f, quad = flags(site), is_quad(site)
+    loaded = 7 + 4 * (not f["four"]) + f["masked"] if quad else 5 if is_short(site) else 2 + f["cells"]
+    start = loaded + 4 * f["two"] + 2 * f["pair"] + 2 * f["left"] + 2
+    masked = f["masked"] > 0
+    if f["unroll"]:
+        return start + f["unroll"] * group(site, masked) + 2
+    tail_ = (group(site, True) + 4 * masked) * (f["tail"] > 0)
+    return start + 5 + widths(site)[0] // each(site) * (group(site, masked) + 1) + tail_
+
+
 def cost(site: Site) -> Cost:
-    """Instructions: columns of 16 channels 14 each and plane, a group of results 15 and more, a channel 15, a block of channels 60."""
-    out, channels = widths(site)[0], site.int("channels")
-    calls = -(-site.output.rows // (2 if is_two(site) else 1))
-    group = 15.0 if is_two(site) else 16.0 if is_paired(site) else 19.0 if is_quad(site) else 17.0 + 8 * cells(site)
-    start = 16.0 if is_quad(site) else 17.0
-    made = (-(-out // each(site)) * group + start) * (-(-channels // 4) if is_quad(site) else channels)
-    blocks = -(-channels // 16)
-    work = calls * (made + blocks * (14.0 * covered(site)[1] * planes(site) + 60.0) + 150.0)
+    """Instructions: columns of 16 channels interleaved, the results of each channel or four, what is around blocks of channels and calls."""
+    channels, before, inner, after = site.int("channels"), *covered(site)
+    made, blocks = up(channels, 4 if is_quad(site) else 1) * channel(site), up(channels, 16)
+    lined = sum(CALLED + inner * (7 + 2 * rows) for rows in (*(planes(site) - 1) * [4], last_rows(site)))
+    filled = 2.0 * (up(channels, 16) + (before + after) * planes(site) * 4)
+    calls = up(site.output.rows, 2 if is_two(site) else 1)
+    work = calls * (made + blocks * (lined + BLOCK) + filled + CALL)
     return Cost(work, 2.0 * work, 4 * words(site) * channels)
 
 

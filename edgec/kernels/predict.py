@@ -13,6 +13,7 @@ Kernels that the table of the target lacks (and targets without a table) are pre
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from edgec.ir.program import Program, Site, Step, site
+from edgec.ir.pull import Call, all_calls
 from edgec.kernels._counting import calls
 from edgec.kernels.base import Cost, Kernel
 from edgec.kernels.counts import counts, form
@@ -90,6 +92,22 @@ def step_cost(program: Program, step: Step) -> Cost:
     return predict(kernel(step.kernel), site(program, step), program.target)
 
 
+def rows_made(program: Program) -> dict[str, float]:
+    """Of each step: the part of its output rows that the segments make; a pipeline leaves out those behind the last that is asked for."""
+    made: Counter[str] = Counter()
+    for _, call in all_calls(program):
+        if isinstance(call, Call):
+            made[call.step.name] += call.stop - call.first
+    return {step.name: made[step.name] / program.by_name[step.output].rows for step in program.steps}
+
+
+def step_costs(program: Program) -> list[Cost]:
+    """Costs of all steps with their kernels, of the rows that the segments make."""
+    part = rows_made(program)
+    every = [(part[step.name], step_cost(program, step)) for step in program.steps]
+    return [Cost(share * cost.instructions, share * cost.cycles, cost.flash) for share, cost in every]
+
+
 def code_keys(chosen: Kernel, at: Site) -> tuple[str, ...]:
     """The C functions that a step needs and may share with others: its kernel's variant, header files with their numbers, what all
     forms of such a file call."""
@@ -128,7 +146,8 @@ def around(program: Program) -> tuple[float, float]:
 
 def around_counts(program: Program) -> dict[str, float]:
     """What the drivers do: calls of steps in pipelines, single steps, segments, the inference."""
-    calls_of = {step.name: len(calls(site(program, step))) for step in program.steps}
+    part = rows_made(program)
+    calls_of = {step.name: part[step.name] * len(calls(site(program, step))) for step in program.steps}
     long = [segment for segment in program.segments if len(segment.steps) > 1]
     return {
         "pipeline call": sum(calls_of[name] for segment in long for name in segment.steps),
