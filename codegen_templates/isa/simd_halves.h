@@ -20,6 +20,13 @@ static inline edgec_i4 edgec_shl_i4(edgec_i4 a, int n) { return wasm_i32x4_shl(a
 /* sum[j] + a[2*j] * b[2*j] + a[2*j + 1] * b[2*j + 1]. */
 static inline edgec_i4 edgec_dot_h8(edgec_i4 sum, edgec_h8 a, edgec_h8 b) { return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(a, b)); }
 
+/* floor((acc * m2 / 2^32 + 2^(n-1)) / 2^n): edgec_scale_i4 for factors that fit int32 doubled. */
+static inline edgec_i4 edgec_scale_doubled_i4(edgec_i4 acc, edgec_i4 m2, edgec_quant q)
+{
+    const v128_t high = wasm_i32x4_shuffle(wasm_i64x2_extmul_low_i32x4(acc, m2), wasm_i64x2_extmul_high_i32x4(acc, m2), 1, 3, 5, 7);
+    return wasm_i32x4_shr(wasm_i32x4_add(high, q.half), (uint32_t)q.shift);
+}
+
 /* The first `count` fours of bytes, `step` bytes apart. */
 static inline void edgec_store_fours(int8_t *p, int step, edgec_b16 v, int count)
 {
@@ -108,6 +115,14 @@ static inline edgec_i4 edgec_dot_h8(edgec_i4 sum, edgec_h8 a, edgec_h8 b)
         sum.v[i / 2] = edgec_add_wrap(sum.v[i / 2], (int16_t)a.v[i] * (int16_t)b.v[i]);
     }
     return sum;
+}
+
+static inline edgec_i4 edgec_scale_doubled_i4(edgec_i4 acc, edgec_i4 m2, edgec_quant q)
+{
+    for (int i = 0; i < 4; ++i) {
+        acc.v[i] = ((int32_t)((int64_t)acc.v[i] * m2.v[i] >> 32) + (1 << (q.shift - 1))) >> q.shift;
+    }
+    return acc;
 }
 
 static inline void edgec_store_fours(int8_t *p, int step, edgec_b16 v, int count)

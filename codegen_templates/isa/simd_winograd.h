@@ -109,7 +109,7 @@ static inline void edgec_winograd_sum(const edgec_i4 *m, edgec_i4 *y, int step)
 }
 
 /* The products of a tile with four outputs (36 vectors, 32 words apart) -> `high` by `wide` pixels of four int8, `step` bytes apart, rows `pitch`. */
-static inline void edgec_winograd_output(const int32_t *m, edgec_i4 bias, edgec_i4 mult, edgec_quant q, int8_t *out, int step, int pitch, int high,
+static inline void edgec_winograd_output(const int32_t *m, edgec_i4 bias, edgec_i4 m2, edgec_quant q, int8_t *out, int step, int pitch, int high,
                                          int wide)
 {
     edgec_i4 half[24];
@@ -118,13 +118,16 @@ static inline void edgec_winograd_output(const int32_t *m, edgec_i4 bias, edgec_
         for (int i = 0; i < 6; ++i) {
             line[i] = edgec_load_i4(m + 32 * (6 * i + j));
         }
+        if (j == 1) { /* the one point that is in every sum, once */
+            line[1] = edgec_add_i4(line[1], bias);
+        }
         edgec_winograd_sum(line, half + j, 6);
     }
     for (int i = 0; i < high; ++i, out += pitch) {
         edgec_i4 y[4];
         edgec_winograd_sum(half + 6 * i, y, 1);
         for (int j = 0; j < 4; ++j) {
-            y[j] = edgec_scale_i4(edgec_add_i4(y[j], bias), mult, q);
+            y[j] = edgec_scale_doubled_i4(y[j], m2, q);
         }
         edgec_store_fours(out, step, edgec_narrow_b16(y[0], y[1], y[2], y[3], q), wide);
     }

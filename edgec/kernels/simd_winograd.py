@@ -55,8 +55,10 @@ def pack(site: Site) -> Packed:
         "shift": -site.int("shift") - F4.bits,
         **{n: site.int(a) for n, a in (("zero", "zy"), ("lo", "lo"), ("hi", "hi"))},
     }
-    mult = (site.const("mult") // F4.odd).astype(np.int32)
-    return Packed({**numbers, "weight": np.ascontiguousarray(blocks).reshape(-1), "bias": F4.bias(site), "mult": mult})
+    doubled = (2 * (site.const("mult") // F4.odd)).astype(np.int32)
+    return Packed(
+        {**numbers, "weight": np.ascontiguousarray(blocks).reshape(-1), "bias": F4.bias(site), "doubled": doubled}
+    )
 
 
 def scratch(site: Site) -> int:
