@@ -21,7 +21,8 @@ from typing import Any, cast
 import numpy as np
 
 from edgec.arithmetic import requantize
-from edgec.ir.program import Array, Buffer, Origin, Program, Step
+from edgec.ir.program import Array, Buffer, Origin, Program, Site, Step, site
+from edgec.ops._average import average
 
 LINEAR = frozenset({"conv2d", "dense"})
 TIED = frozenset({"depthwise", "unary", "requantize", "maxpool", "avgpool", "add", "copy", "reduce_mean"})
@@ -135,7 +136,16 @@ def _forward(program: Program, step: Step, ranges: dict[str, _Range]) -> _Range:
         return _Range(np.array([s.min() for s in spans]), np.array([s.max() for s in spans]))
     if step.op in ("maxpool", "copy") and same:
         return sources[0]
+    if step.op in ("avgpool", "reduce_mean") and same and not _padded(step) and _tied(program, step):
+        return _averaged(site(program, step), sources[0])
     return _full(channels)
+
+
+def _averaged(at: Site, x: _Range) -> _Range:
+    """Bounds through an average over all elements or over windows that lie within the image."""
+    count = at.int("count") if at.step.op == "reduce_mean" else int(np.prod(at.ints("kernel")))
+    lo, hi = (average(at, count * (end - at.int("zx"))).astype(np.int64) for end in (x.lo, x.hi))
+    return _Range(lo, hi)
 
 
 def _tied(program: Program, step: Step) -> bool:
