@@ -3,16 +3,14 @@ outputs at a time.  That costs little where a call makes many tiles, no flash, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from edgec.ir.program import Array, Site
+from edgec.ir.program import Site
 from edgec.ir.reach import Window
 from edgec.kernels import _simd
 from edgec.kernels._packing import pad_to
 from edgec.kernels._winograd import F4
-from edgec.kernels.base import Cost, Kernel, Packed, Scalar
+from edgec.kernels.base import Cost, Kernel, Packed
 
 TILES = 16
 """Tiles a call from which on transforming the weights is less than a tenth of the work; the transformed inputs of more would only need RAM."""
@@ -49,16 +47,13 @@ def pack(site: Site) -> Packed:
     channels, outputs = padded(site)
     weight = pad_to(pad_to(site.const("weight"), 0, 8), 3, 8)
     blocks = weight.reshape(outputs // 8, 2, 4, 9, channels // 2, 2).transpose(0, 4, 1, 3, 2, 5)
-    numbers: dict[str, Scalar | Array] = {f"{name}_w": site.ints(name)[1] for name in ("size", "out", "pad")}
-    numbers |= {"channels": site.int("channels"), "outputs": len(site.const("weight")), "zx": site.int("zx")}
-    numbers |= {
-        "shift": -site.int("shift") - F4.bits,
-        **{n: site.int(a) for n, a in (("zero", "zy"), ("lo", "lo"), ("hi", "hi"))},
-    }
+    before, inner, _ = _simd.columns(site).values()
+    shape = {"out_w": site.ints("out")[1], "channels": site.int("channels"), "outputs": len(site.const("weight"))}
+    numbers = {"before": before, "inner": inner, "zx": site.int("zx"), "zero": site.int("zy")}
+    limits = {"shift": -site.int("shift") - F4.bits, "lo": site.int("lo"), "hi": site.int("hi")}
     doubled = (2 * (site.const("mult") // F4.odd)).astype(np.int32)
-    return Packed(
-        {**numbers, "weight": np.ascontiguousarray(blocks).reshape(-1), "bias": F4.bias(site), "doubled": doubled}
-    )
+    arrays = {"weight": np.ascontiguousarray(blocks).reshape(-1), "bias": F4.bias(site), "doubled": doubled}
+    return Packed({**shape, **numbers, **limits, **arrays})
 
 
 def scratch(site: Site) -> int:
@@ -70,10 +65,6 @@ def scratch(site: Site) -> int:
     return 2 * F4.points * inputs + max(
         F4.points * (2 * weights + 4 * 32), 6 * (4 * across + 2) * site.int("channels") + 8
     )
-
-
-def variant(site: Site) -> Mapping[str, Scalar | str | bool]:
-    return {"apart": APART}
 
 
 def cost(site: Site) -> Cost:
@@ -101,7 +92,7 @@ KERNELS = [
         units=lambda site: 1,
         group=rows,
         scratch=scratch,
-        variant=variant,
+        variant=lambda site: {"apart": APART},
         headers=lambda site: ("simd_halves", "simd_winograd"),
         large=True,
         block=lambda site: {"outputs": 8, "rows": 4, "pixels": 4},
