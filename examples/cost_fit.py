@@ -79,6 +79,8 @@ def relevant(name: str) -> Callable[[str], bool]:
     always = {"call", "formula", "left", "safe", "clamped"}
     if chosen.name in EXACT:
         return lambda count: count in ("call", "formula", "clamped", "4x4 lines", "tap rows")
+    if chosen.op in ("gru", "lstm", "rnn"):
+        return lambda count: count in ("call", "mac", "product", "gates", "cells", "inputs")
     if "winograd" in chosen.template:
         tile = 2 if "winograd2" in chosen.name else 4
         return lambda count: count in always or count.startswith(f"tiles {tile}")
