@@ -62,7 +62,9 @@ def test_unseen_models_take_what_is_predicted(calibrate: ModuleType, target: str
 @pytest.mark.slow
 @pytest.mark.parametrize("target", FEW)
 def test_all_held_out_models_take_what_is_predicted(calibrate: ModuleType, target: str) -> None:
-    own = load_target(target).costs == target  # not Cortex-M33: a model of 5,000 instructions is five percent off by M4's table
+    own = (
+        load_target(target).costs == target
+    )  # not Cortex-M33: a model of 5,000 instructions is five percent off by M4's table
     shared = calibrate.CHECKED if calibrate.SHARED.is_dir() and own else ()
     few = LARGE if len(FEW[target]) == 1 else ()
     check(calibrate, target, [*(name for name in shared if name not in few), *map(str, calibrate.HELD_OUT)])
