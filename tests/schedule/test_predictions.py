@@ -62,9 +62,8 @@ def test_unseen_models_take_what_is_predicted(calibrate: ModuleType, target: str
 @pytest.mark.slow
 @pytest.mark.parametrize("target", FEW)
 def test_all_held_out_models_take_what_is_predicted(calibrate: ModuleType, target: str) -> None:
-    own = (
-        load_target(target).costs == target
-    )  # not Cortex-M33: a model of 5,000 instructions is five percent off by M4's table
+    # Not Cortex-M33: by M4's table a shared model of 5,000 instructions is five percent off.
+    own = load_target(target).costs == target
     shared = calibrate.CHECKED if calibrate.SHARED.is_dir() and own else ()
     few = LARGE if len(FEW[target]) == 1 else ()
     check(calibrate, target, [*(name for name in shared if name not in few), *map(str, calibrate.HELD_OUT)])
