@@ -159,6 +159,19 @@ static inline void edgec_store_first(int8_t *p, edgec_b16 v, int count)
     memcpy(p, all, (size_t)count);
 }
 
+/* The bytes that sixteen sums become, with a factor each; x86 has wider ones. */
+#if !defined(EDGEC_WIDE)
+{% for left in ("", "left_") %}
+static inline edgec_b16 edgec_finish_{{ left }}b16(edgec_acc16 acc, edgec_acc16 m, edgec_quant q)
+{
+    const edgec_i4 y0 = edgec_scale_{{ left }}i4(acc.v[0], m.v[0], q), y1 = edgec_scale_{{ left }}i4(acc.v[1], m.v[1], q);
+    const edgec_i4 y2 = edgec_scale_{{ left }}i4(acc.v[2], m.v[2], q), y3 = edgec_scale_{{ left }}i4(acc.v[3], m.v[3], q);
+    return edgec_narrow_b16(y0, y1, y2, y3, q);
+}
+
+{% endfor %}
+#endif
+
 /* Depthwise windows by columns of four rows: where the instruction set has dot products. */
 #if !defined(EDGEC_COLUMNS)
 #define EDGEC_COLUMNS 0

@@ -121,55 +121,22 @@ static inline edgec_b16 edgec_narrow_b16(edgec_i4 a, edgec_i4 b, edgec_i4 c, edg
 
 static inline void edgec_store_b16(int8_t *p, edgec_b16 v) { _mm_storeu_si128((__m128i *)(void *)p, v); }
 
-/* Sixteen int32 accumulators, one for each byte of a vector. */
-typedef struct {
-    edgec_i4 v[4];
-} edgec_acc16;
-
-static inline edgec_acc16 edgec_acc_load(const int32_t *p)
-{
-    return (edgec_acc16){{ '{{' }}edgec_load_i4(p), edgec_load_i4(p + 4), edgec_load_i4(p + 8), edgec_load_i4(p + 12){{ '}}' }};
-}
-
-/* Weights of two taps, side by side as int16; acc[i] += w[i] * x[i], acc[i] += w0[i] * x0[i] + w1[i] * x1[i]. */
-typedef struct {
-    __m256i low, high;
-} edgec_tap2;
-
-static inline edgec_tap2 edgec_taps(__m128i a, __m128i b)
-{
-    return (edgec_tap2){_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)), _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b))};
-}
-
-static inline edgec_tap2 edgec_tap2_load(const int8_t *w) { return edgec_taps(edgec_load_b16(w), edgec_load_b16(w + 16)); }
-
-static inline edgec_acc16 edgec_mac2(edgec_acc16 acc, edgec_tap2 w, edgec_b16 x0, edgec_b16 x1)
-{
-    const edgec_tap2 x = edgec_taps(x0, x1);
-    const __m256i low = _mm256_add_epi32(_mm256_set_m128i(acc.v[1], acc.v[0]), _mm256_madd_epi16(w.low, x.low));
-    const __m256i high = _mm256_add_epi32(_mm256_set_m128i(acc.v[3], acc.v[2]), _mm256_madd_epi16(w.high, x.high));
-    return (edgec_acc16){{ '{{' }}_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1), _mm256_castsi256_si128(high),
-                         _mm256_extracti128_si256(high, 1){{ '}}' }};
-}
-
-static inline edgec_acc16 edgec_mac1(edgec_acc16 acc, const int8_t *w, edgec_b16 x)
-{
-    const __m128i zero = _mm_setzero_si128();
-    return edgec_mac2(acc, edgec_taps(edgec_load_b16(w), zero), x, zero);
-}
-
 /* Sixteen channels of a pixel from wide vectors of their scaled sums. */
-static inline void edgec_store_256(int8_t *p, __m256i a, __m256i b, edgec_quant q)
+static inline edgec_b16 edgec_narrow_256(__m256i a, __m256i b, edgec_quant q)
 {
-    edgec_store_b16(p, edgec_narrow_b16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1), _mm256_castsi256_si128(b),
-                                        _mm256_extracti128_si256(b, 1), q));
+    return edgec_narrow_b16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1), _mm256_castsi256_si128(b),
+                            _mm256_extracti128_si256(b, 1), q);
 }
+
+static inline void edgec_store_256(int8_t *p, __m256i a, __m256i b, edgec_quant q) { edgec_store_b16(p, edgec_narrow_256(a, b, q)); }
 #if EDGEC_WIDE == 512
-static inline void edgec_store_512(int8_t *p, __m512i a, edgec_quant q)
+static inline edgec_b16 edgec_narrow_512(__m512i a, edgec_quant q)
 {
     const __m512i v = _mm512_max_epi32(_mm512_add_epi32(a, _mm512_set1_epi32(q.zero)), _mm512_set1_epi32(q.lo));
-    edgec_store_b16(p, _mm512_cvtepi32_epi8(_mm512_min_epi32(v, _mm512_set1_epi32(q.hi))));
+    return _mm512_cvtepi32_epi8(_mm512_min_epi32(v, _mm512_set1_epi32(q.hi)));
 }
+
+static inline void edgec_store_512(int8_t *p, __m512i a, edgec_quant q) { edgec_store_b16(p, edgec_narrow_512(a, q)); }
 
 /* Sums of a pixel's bytes under way, four at a time; 128 times their total taken from every channel. */
 static inline __m128i edgec_bytes_128(__m128i sum, __m128i x) { return _mm_dpbusd_epi32(sum, _mm_set1_epi8(1), x); }
@@ -180,4 +147,71 @@ static inline __m512i edgec_less_bytes(__m512i acc, __m128i sum)
     return _mm512_sub_epi32(acc, _mm512_broadcastd_epi32(_mm_slli_epi32(all, 7)));
 }
 #endif
+
+/* Sixteen int32, one for each byte of a vector: accumulators, factors.  Weights of two taps, side by side as int16; acc[i] += w[i] * x[i],
+ * acc[i] += w0[i] * x0[i] + w1[i] * x1[i]; the bytes that sums become. */
+#if EDGEC_WIDE == 512
+typedef __m512i edgec_acc16, edgec_tap2;
+
+static inline edgec_acc16 edgec_acc_load(const int32_t *p) { return _mm512_loadu_si512((const void *)p); }
+
+static inline edgec_tap2 edgec_taps(__m128i a, __m128i b)
+{
+    return _mm512_cvtepi8_epi16(_mm256_set_m128i(_mm_unpackhi_epi8(a, b), _mm_unpacklo_epi8(a, b)));
+}
+
+static inline edgec_acc16 edgec_mac2(edgec_acc16 acc, edgec_tap2 w, edgec_b16 x0, edgec_b16 x1)
+{
+    return _mm512_dpwssd_epi32(acc, w, edgec_taps(x0, x1));
+}
+
+{% for left in ("", "left_") %}
+static inline edgec_b16 edgec_finish_{{ left }}b16(edgec_acc16 acc, edgec_acc16 m, edgec_quant q)
+{
+    return edgec_narrow_512(edgec_scale_{{ left }}512(acc, m, q), q);
+}
+
+{% endfor %}
+#else
+typedef struct {
+    __m256i low, high;
+} edgec_acc16;
+typedef edgec_acc16 edgec_tap2;
+
+static inline edgec_acc16 edgec_acc_load(const int32_t *p)
+{
+    return (edgec_acc16){_mm256_loadu_si256((const __m256i *)(const void *)p), _mm256_loadu_si256((const __m256i *)(const void *)(p + 8))};
+}
+
+static inline edgec_tap2 edgec_taps(__m128i a, __m128i b)
+{
+    return (edgec_tap2){_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)), _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b))};
+}
+
+static inline edgec_acc16 edgec_mac2(edgec_acc16 acc, edgec_tap2 w, edgec_b16 x0, edgec_b16 x1)
+{
+    const edgec_tap2 x = edgec_taps(x0, x1);
+#if defined(__AVXVNNI__)
+    return (edgec_acc16){_mm256_dpwssd_avx_epi32(acc.low, w.low, x.low), _mm256_dpwssd_avx_epi32(acc.high, w.high, x.high)};
+#else
+    return (edgec_acc16){_mm256_add_epi32(acc.low, _mm256_madd_epi16(w.low, x.low)),
+                         _mm256_add_epi32(acc.high, _mm256_madd_epi16(w.high, x.high))};
+#endif
+}
+
+{% for left in ("", "left_") %}
+static inline edgec_b16 edgec_finish_{{ left }}b16(edgec_acc16 acc, edgec_acc16 m, edgec_quant q)
+{
+    return edgec_narrow_256(edgec_scale_{{ left }}256(acc.low, m.low, q), edgec_scale_{{ left }}256(acc.high, m.high, q), q);
+}
+
+{% endfor %}
+#endif
+static inline edgec_tap2 edgec_tap2_load(const int8_t *w) { return edgec_taps(edgec_load_b16(w), edgec_load_b16(w + 16)); }
+
+static inline edgec_acc16 edgec_mac1(edgec_acc16 acc, const int8_t *w, edgec_b16 x)
+{
+    const __m128i zero = _mm_setzero_si128();
+    return edgec_mac2(acc, edgec_taps(edgec_load_b16(w), zero), x, zero);
+}
 #endif
