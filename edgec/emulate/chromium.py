@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,8 +66,9 @@ def serve(folder: Path) -> Iterator[tuple[str, queue.Queue[tuple[str, bytes]]]]:
         thread.join()
 
 
-def browse(folder: Path, page: str, last: str, timeout: float = TIMEOUT) -> dict[str, bytes]:
-    """Opens `page` of a folder and gives what it posts, by path, up to the path `last`.
+def browse(folder: Path, page: str, wanted: Collection[str], timeout: float = TIMEOUT) -> dict[str, bytes]:
+    """Opens `page` of a folder and gives what it posts, by path, once all `wanted` paths are there (in any order: the server has a thread for
+    each of the browser's connections).
 
     Errors: ToolMissingError, BuildError (the page posts to /error, or nothing in `timeout` seconds).
     """
@@ -82,7 +83,7 @@ def browse(folder: Path, page: str, last: str, timeout: float = TIMEOUT) -> dict
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            while last not in found:
+            while not found.keys() >= set(wanted):
                 path, body = posted.get(timeout=timeout)
                 found[path] = body
                 if path == "/error":

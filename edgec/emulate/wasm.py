@@ -97,7 +97,7 @@ def _node(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
 
 def _chromium(package: Package, module: Path, raw: bytes) -> tuple[bytes, bytes]:
     with _served(package, module, raw) as work:
-        found = browse(work, "browser.html", "/outputs")
+        found = browse(work, "browser.html", ("/outputs", "/trace"))
         return found["/outputs"], found["/trace"]
 
 
