@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from portable import on_portable
+from twins import float_twin
 
 import edgec
 
@@ -27,7 +28,14 @@ M4 = {"kws": "DS-CNN", "vww": "MobileNetV1-0.25", "ic": "ResNet8", "ad": "autoen
 # tflite-micro 90b983c with CMSIS-NN 4ab83cc: executed instructions, RAM (arena and data, stack apart); the same emulator and compiler.
 TFLM = {"kws": (7_696_253, 24_360), "vww": (24_101_545, 102_248), "ic": (29_863_159, 56_536), "ad": (582_865, 2_864)}
 # XNNPACK in LiteRT 2.3: executed instructions on the same emulated processor; it computes all channels of vww.
-XNNPACK = {"kws": 710_000, "vww": 1_930_000, "ic": 1_500_000, "mobilenetv2-224": 49_200_000}
+XNNPACK = {
+    "kws": ("kws_int8_qdq", 710_000),
+    "vww": ("vww_int8_qdq", 1_930_000),
+    "ic": ("ic_int8_qdq", 1_500_000),
+    "mobilenetv2-224": ("mobilenetv2_224_ptq", 49_200_000),
+    "vww, float": ("vww_f32", 3_520_000),
+    "mobilenetv2-224, float": ("mobilenetv2_224_ptq", 120_500_000),
+}
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 OTHERS = (
     ("vww, all channels", "vww_int8_qdq", "cortex-m4", {"keep_constant_channels": True}),
@@ -51,10 +59,11 @@ OUTPUTS = {
 }
 
 
-def measured(name: str, model: str, target: str, **options: Any) -> dict[str, Any]:
-    """Compiles a model of ../shared and measures it on the emulated board of `target`."""
+def measured(name: str, model: str | Path, target: str, **options: Any) -> dict[str, Any]:
+    """Compiles a model (a file, or the name of one of ../shared) and measures it on the emulated board or processor of `target`."""
     folder = OUT / re.sub(r"[^\w.]+", "-", " ".join([name, target, *map(str, options.values())]))
-    edgec.compile(MODELS / f"{model}.onnx", folder, target=target, name=name, **options)
+    file = model if isinstance(model, Path) else MODELS / f"{model}.onnx"
+    edgec.compile(file, folder, target=target, name=name, **options)
     return edgec.bench(folder, emulate=True)
 
 
@@ -99,16 +108,15 @@ def speed_table() -> str:
 def phone_table() -> str:
     """64-bit Arm with dot products (Cortex-A76), beside XNNPACK; vww with all its channels, as XNNPACK computes them."""
 
-    def row(entry: tuple[str, str]) -> list[Any]:
-        name, model = entry
-        keep = {"keep_constant_channels": True} if name == "vww" else {}
-        m = measured(name, model, "linux-arm64", **keep)
-        theirs = XNNPACK[name]
+    def row(name: str) -> list[Any]:
+        model, theirs = XNNPACK[name]
+        file = MODELS / f"{model}.onnx"
+        if name.endswith("float") and model.endswith("ptq"):  # there is no float one: its quantization is taken out
+            file = float_twin(file, OUT / f"{model}_float.onnx")
+        m = measured(name, file, "linux-arm64", keep_constant_channels=name == "vww")
         return [name, m["macs"], m["instructions"], theirs, f"{theirs / m['instructions']:.2f}x", m["ram"]["total"]]
 
-    models = {"mobilenetv2-224": "mobilenetv2_224_ptq"}
-    head = "model|MACs|instructions|XNNPACK|fewer|RAM"
-    return table(head, map(row, ((name, models.get(name, f"{name}_int8_qdq")) for name in XNNPACK)))
+    return table("model|MACs|instructions|XNNPACK|fewer|RAM", map(row, XNNPACK))
 
 
 def core_table() -> str:

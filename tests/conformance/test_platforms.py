@@ -13,7 +13,7 @@ from edgec.emulate.user import measure_program
 from edgec.errors import BudgetError, UsageError
 from edgec.target import load_target
 from edgec.toolchain.package import load_package
-from tests.conformance.twins import float_twin
+from examples.twins import float_twin
 
 needs_arm64 = pytest.mark.skipif(
     not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc")),
