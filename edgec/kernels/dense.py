@@ -148,9 +148,9 @@ def variant_few(site: Site) -> Mapping[str, Scalar | str | bool]:
 
 
 def has_single(site: Site) -> bool:
-    """Whether some call ends with a pixel that has no neighbour."""
+    """Whether some call ends with a pixel that has no neighbour: of `group` rows, the first of `shift` fewer, the last of what is left."""
     rows, group = site.output.rows, site.step.group or site.output.rows
-    return pixels(site) % 2 == 1 and (rows % 2 == 1 or group % 2 == 1)
+    return pixels(site) % 2 == 1 and any(count % 2 for count in (rows, group, site.step.shift))
 
 
 def rows_dsp(site: Site, alone: bool, several: bool) -> int:

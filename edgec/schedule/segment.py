@@ -91,7 +91,8 @@ def work_of(made: Sequence[Choice]) -> float:
 
 
 def with_rings(program: Program) -> Program:
-    """Buffers that live inside one segment stored as rings of exactly the rows that the order of calls keeps alive."""
+    """Buffers that live inside one segment stored as rings of exactly the rows that the order of calls keeps alive; whole where it runs
+    backwards: a ring is counted from the first row on."""
     buffers = program.by_name
     sizes: dict[str, int] = {}
     outside = {program.base(p.buffer).name for p in (*program.entries, *program.exits)}
@@ -107,7 +108,7 @@ def with_rings(program: Program) -> Program:
     runs = run_lengths(program)
     known: dict[Hashable, dict[int, int]] = {}  # equal segments are walked once
     for index, segment in enumerate(program.segments):
-        if len(segment.steps) > 1 or segment.push:
+        if (len(segment.steps) > 1 or segment.push) and not segment.reverse:
             shape, names = signature(program, segment)
             inner = {n for n in names if home.get(n) == index and n not in outside}
             key = shape, tuple((n in inner, runs.get(n)) for n in names)

@@ -11,11 +11,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from edgec.ir.interp import Interpreter
-from edgec.ir.program import Array, Program, site
+from edgec.ir.program import Array, Port, Program, Segment, site
 from edgec.memory.check import check
+from edgec.memory.place import place
+from edgec.schedule.order import order
 from edgec.schedule.plan import plan
+from edgec.schedule.segment import with_rings, with_scratch
+from edgec.schedule.select import select
 from edgec.verify.reference import references
-from tests.conformance.pipelines import pipelines
+from tests.conformance.pipelines import Builder, pipelines
 from tests.ops.harness import run_program
 
 QUICK = settings(
@@ -57,6 +61,33 @@ def test_pipelines(program: Program) -> None:
 @given(pipelines(DSP))
 def test_pipelines_dsp(program: Program) -> None:
     proven(program, DSP)
+
+
+def built(build: Builder, *segments: Segment, **changes: dict[str, int]) -> Program:
+    """What a builder holds with DSP kernels that make several rows a call; changes: fields of a step by its name."""
+    last = build.buffers[-1]
+    ports = (Port("x", "x", build.buffers[0].shape),), (Port("y", last.name, last.shape),)
+    program = select(order(Program("net", tuple(build.buffers), tuple(build.steps), *ports)), DSP, several=True)
+    steps = tuple(replace(step, **changes.get(step.name, {})) for step in program.steps)
+    program = program.with_(steps=steps, segments=segments)
+    return replace(place(with_scratch(with_rings(program))).program, target="host")
+
+
+def test_a_first_call_of_one_row_of_an_odd_width() -> None:
+    """The dense layer otherwise makes pixels by twos only."""
+    build = Builder((1, 6, 3, 20), 1)
+    build.windowed("depthwise", build.dense(build.buffers[0], 8), (3, 3), (1, 1), (1, 1), 8)
+    program = built(build, Segment(("dense_0", "depthwise_1")), dense_0={"group": 2, "shift": 1})
+    assert [step.kernel for step in program.steps] == ["dense_s8_dsp", "depthwise3_s8_dsp"]
+    proven(program, DSP)
+
+
+def test_windows_that_skip_the_first_row_backwards() -> None:
+    """The last row is made first and still to be read when the first one, which nobody reads, is made."""
+    build = Builder((1, 4, 5, 9), 2)
+    made = build.windowed("conv2d", build.buffers[0], (3, 2), (2, 2), (1, 1), 9)
+    build.windowed("maxpool", made, (2, 2), (1, 1), (2, 1), 9)
+    proven(built(build, Segment(("conv2d_0", "maxpool_1"), reverse=True)), DSP)
 
 
 def unplanned(program: Program) -> Program:
